@@ -1,0 +1,55 @@
+# The two commands are `make demo` and `make test`; both set everything up.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ROOMS := model tracer storage analysis dashboard
+
+.PHONY: help demo test test-fast lint format bench pictures clean
+
+help:
+	@echo "make demo      record real parallel chains and open the dashboard on them"
+	@echo "make test      everything, in a real browser too where Chromium is there"
+	@echo "make test-fast everything that needs no browser"
+	@echo "make lint      format, style, types, and who may import whom"
+	@echo "make format    put the code into the project's format"
+	@echo "make bench     measure what claims to be fast"
+	@echo "make pictures  make the README's pictures anew (needs Chromium)"
+	@echo "make clean     remove the virtual environment and all caches"
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Longpole needs Python 3.11 or newer; say which with: make PYTHON=python3.12 …"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all,dev]'
+	@touch $(READY)
+
+demo: $(READY)
+	$(BIN)/longpole demo $(DEMO)
+
+test: $(READY)
+	$(BIN)/python -m pytest $(TESTS)
+
+test-fast: $(READY)
+	$(BIN)/python -m pytest -m "not browser" $(TESTS)
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)
+	$(BIN)/python -m tests.bench
+
+pictures: $(READY)
+	$(BIN)/python -m tests.browser.pictures
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

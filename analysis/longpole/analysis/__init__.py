@@ -1,0 +1,1 @@
+"""Pure functions from a `Run` to what it tells; no database, no clock, no pictures."""

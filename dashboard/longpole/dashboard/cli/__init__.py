@@ -1,0 +1,1 @@
+"""The `longpole` command; starts without Streamlit."""

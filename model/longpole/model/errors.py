@@ -1,0 +1,98 @@
+"""All exceptions of Longpole.
+
+    LongpoleError
+    ├── SettingsError            a setting or argument has a value we cannot use
+    ├── BrokenLawError           a conservation law does not hold (a bug, or a hand-made Run)
+    ├── StoreError               the store cannot do what was asked
+    │   ├── StoreUnavailableError    cannot be opened, read or written here and now
+    │   ├── NotAStoreError           the file is no Longpole database; it is left as it is
+    │   ├── NewerSchemaError         written by a newer Longpole; it is left as it is
+    │   └── CorruptStoreError        the database file is damaged; it is left as it is
+    ├── RunReferenceError        RUN does not name exactly one run
+    │   ├── UnknownRunError
+    │   └── AmbiguousRunError
+    └── ExchangeError            an import or export file or destination is not usable
+
+Messages are lower case without a full stop: what is wrong with its value, what was expected, what
+to do. The tracer never raises any of these into the traced app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class LongpoleError(Exception):
+    """Base of everything Longpole raises on purpose."""
+
+
+class SettingsError(LongpoleError, ValueError):
+    """A setting or argument has a value that cannot be used."""
+
+
+class BrokenLawError(LongpoleError, AssertionError):
+    """A law of `Run.check` or of an analysis does not hold."""
+
+
+class StoreError(LongpoleError):
+    """The store cannot do what was asked."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be opened, read or written here and now."""
+
+
+class NotAStoreError(StoreError):
+    """The file exists but is no Longpole database."""
+
+
+class NewerSchemaError(StoreError):
+    """The database was written by a newer Longpole."""
+
+    def __init__(self, path: str, found: int, supported: int) -> None:
+        super().__init__(
+            f"{path!r} has schema {found}, this version reads up to {supported}; "
+            "upgrade with: pip install -U longpole"
+        )
+        self.path, self.found, self.supported = path, found, supported
+
+
+class CorruptStoreError(StoreError):
+    """The database file is damaged."""
+
+
+class RunReferenceError(LongpoleError, LookupError):
+    """A run reference does not name exactly one run."""
+
+    def __init__(self, message: str, reference: str) -> None:
+        super().__init__(message)
+        self.reference = reference
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class UnknownRunError(RunReferenceError):
+    """No run has this id."""
+
+    def __init__(self, reference: str) -> None:
+        if reference == "last":
+            message = "the store holds no run yet; record one with: longpole demo --record-only"
+        else:
+            message = f"no run matches {reference!r}; list them with: longpole runs"
+        super().__init__(message, reference)
+
+
+class AmbiguousRunError(RunReferenceError):
+    """The prefix fits several runs."""
+
+    def __init__(self, reference: str, candidates: Sequence[str]) -> None:
+        shown = ", ".join(candidates[:5]) + (", …" if len(candidates) > 5 else "")
+        super().__init__(
+            f"{reference!r} fits {len(candidates)} runs: {shown}; give more digits", reference
+        )
+        self.candidates = tuple(candidates)
+
+
+class ExchangeError(LongpoleError):
+    """A file or destination of an import or export is not usable."""

@@ -1,0 +1,141 @@
+"""Every span attribute Longpole writes or reads: one constant each, its meaning right below.
+
+`gen_ai.*` follows the repository semantic-conventions-genai (schema 1.42.0; all of it in
+development; the older names still in use are listed under "older names"), `openinference.*`,
+`input.*`, `output.*`, `session.id`, `user.id`, `tag.tags` and `metadata` follow OpenInference, and
+`longpole.*` holds the facts of parallel runs for which no convention exists.
+"""
+
+from __future__ import annotations
+
+# --- GenAI conventions ------------------------------------------------------------------------
+
+GEN_AI_OPERATION_NAME = "gen_ai.operation.name"
+"""`chat`, `text_completion`, `embeddings`, `retrieval`, `execute_tool`; absent on plain chains."""
+GEN_AI_PROVIDER_NAME = "gen_ai.provider.name"
+"""Who serves the model: `openai`, `anthropic`, `aws.bedrock` …"""
+GEN_AI_REQUEST_MODEL = "gen_ai.request.model"
+"""The model asked for."""
+GEN_AI_RESPONSE_MODEL = "gen_ai.response.model"
+"""The model that answered; it is the one that is priced."""
+GEN_AI_RESPONSE_ID = "gen_ai.response.id"
+"""The provider's id of the answer."""
+GEN_AI_RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
+"""Why generation stopped, one text for each choice."""
+GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
+"""Seconds, floating point, from the request to the first chunk."""
+GEN_AI_REQUEST_STREAM = "gen_ai.request.stream"
+"""Present and true only when the answer was streamed."""
+GEN_AI_REQUEST_TEMPERATURE = "gen_ai.request.temperature"
+"""Sampling temperature asked for."""
+GEN_AI_REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"
+"""Output limit asked for."""
+GEN_AI_USAGE_INPUT_TOKENS = "gen_ai.usage.input_tokens"
+"""All input tokens, cached ones included."""
+GEN_AI_USAGE_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+"""All output tokens, reasoning included."""
+GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS = "gen_ai.usage.cache_read.input_tokens"
+"""Part of the input tokens that the provider read from its cache."""
+GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS = "gen_ai.usage.cache_write.input_tokens"
+"""Part of the input tokens that the provider wrote to its cache."""
+GEN_AI_USAGE_REASONING_OUTPUT_TOKENS = "gen_ai.usage.reasoning.output_tokens"
+"""Part of the output tokens spent on reasoning."""
+GEN_AI_TOOL_NAME = "gen_ai.tool.name"
+"""Name of the tool that was run."""
+GEN_AI_TOOL_CALL_ID = "gen_ai.tool.call.id"
+"""The id of the tool call in the model's message."""
+GEN_AI_CONVERSATION_ID = "gen_ai.conversation.id"
+"""Thread or session of the conversation, if the caller named one."""
+ERROR_TYPE = "error.type"
+"""Class name of the exception a span ended with."""
+
+# --- GenAI conventions, older names (read, never written) -------------------------------------
+
+GEN_AI_SYSTEM = "gen_ai.system"
+"""Became `gen_ai.provider.name`."""
+GEN_AI_USAGE_PROMPT_TOKENS = "gen_ai.usage.prompt_tokens"
+"""Became `gen_ai.usage.input_tokens`."""
+GEN_AI_USAGE_COMPLETION_TOKENS = "gen_ai.usage.completion_tokens"
+"""Became `gen_ai.usage.output_tokens`."""
+GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS = "gen_ai.usage.cache_creation.input_tokens"
+"""Became `gen_ai.usage.cache_write.input_tokens`."""
+
+# --- OpenInference ----------------------------------------------------------------------------
+
+OPENINFERENCE_SPAN_KIND = "openinference.span.kind"
+"""`LLM`, `CHAIN`, `TOOL`, `RETRIEVER`, `EMBEDDING`, `AGENT`, `PROMPT` … in capitals."""
+INPUT_VALUE = "input.value"
+"""What went in, JSON or plain text; content."""
+INPUT_MIME_TYPE = "input.mime_type"
+"""`application/json` or `text/plain`."""
+OUTPUT_VALUE = "output.value"
+"""What came out, JSON or plain text; content."""
+OUTPUT_MIME_TYPE = "output.mime_type"
+"""`application/json` or `text/plain`."""
+SESSION_ID = "session.id"
+"""Session or thread the run belongs to."""
+USER_ID = "user.id"
+"""User on whose behalf the run was made."""
+TAG_TAGS = "tag.tags"
+"""The caller's own tags, without LangChain's structural ones."""
+METADATA = "metadata"
+"""The caller's metadata, one JSON object as text."""
+
+# --- Longpole: identity -----------------------------------------------------------------------
+
+LONGPOLE_RUN_ID = "longpole.run.id"
+"""The run a span belongs to, 32 hex digits; a trace may hold several runs."""
+LONGPOLE_LANGCHAIN_RUN_ID = "longpole.langchain.run_id"
+"""LangChain's own id of this callback run (a UUID)."""
+LONGPOLE_KIND = "longpole.kind"
+"""The span's kind, one of `longpole.model.Kind`."""
+LONGPOLE_STATUS = "longpole.status"
+"""`cancelled` or `interrupted`, which OpenTelemetry's own status cannot say."""
+LONGPOLE_HOST = "host.name"
+"""OpenTelemetry's resource attribute; names the clock."""
+
+# --- Longpole: place in the run ---------------------------------------------------------------
+
+LONGPOLE_ROLE = "longpole.role"
+"""One of `longpole.model.Role`."""
+LONGPOLE_BRANCH = "longpole.branch"
+"""Key of the branch in its fan-out."""
+LONGPOLE_STEP = "longpole.step"
+"""Position in a sequence, or superstep number, counted from 1."""
+LONGPOLE_ATTEMPT = "longpole.attempt"
+"""Number of the try, from 1; absent means 1."""
+LONGPOLE_FAN_OUT = "longpole.fan_out"
+"""Kind of the fan-out this span is a branch of, one of `longpole.model.FanOutKind`."""
+LONGPOLE_FAN_OUT_LIMIT = "longpole.fan_out.limit"
+"""Concurrency limit in force for that fan-out."""
+
+# --- Longpole: order hints (see `longpole.model.Order`) ---------------------------------------
+
+LONGPOLE_GROUP = "longpole.order.group"
+"""Siblings with the same group run side by side."""
+LONGPOLE_SEQ = "longpole.order.seq"
+"""Position in a sequence."""
+LONGPOLE_SUPERSTEP = "longpole.order.superstep"
+"""LangGraph superstep."""
+LONGPOLE_AFTER = "longpole.order.after"
+"""Span ids this one waited for."""
+LONGPOLE_STREAMED = "longpole.order.streamed"
+"""True when chunks were passed on while the span ran."""
+LONGPOLE_DETACHED = "longpole.order.detached"
+"""True when nobody waits for the span."""
+
+# --- Longpole: times and results --------------------------------------------------------------
+
+LONGPOLE_READY_NS = "longpole.ready_ns"
+"""When the span could have started, nanoseconds since the epoch."""
+LONGPOLE_FIRST_TOKEN_NS = "longpole.first_token_ns"
+"""When the first token arrived, nanoseconds since the epoch."""
+LONGPOLE_CACHE_HIT = "longpole.cache_hit"
+"""True when LangChain's cache answered and no model was called."""
+LONGPOLE_INPUT_SIZE = "longpole.input.size"
+"""Characters of the input before it was cut; present only when it was."""
+LONGPOLE_OUTPUT_SIZE = "longpole.output.size"
+"""Characters of the output before it was cut; present only when it was."""
+
+CONTENT_KEYS = frozenset({INPUT_VALUE, OUTPUT_VALUE})
+"""Attributes that hold the user's content; the store keeps them apart from the span rows."""

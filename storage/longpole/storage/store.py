@@ -1,0 +1,222 @@
+"""What a store is: span events in, lists of runs and whole runs out.
+
+Every store (SQLite here, others beside it) obeys the `Store` protocol; `open_store` picks one by
+URL. The events are what the tracer and the importers hand over; how attributes become columns is
+`rows`' affair, so that every source is read the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, Protocol
+
+from longpole.model.run import Run, SpanError, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanStart:
+    """A span began. Attributes carry the keys of `longpole.model.semconv`."""
+
+    run_id: str
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    is_root: bool
+    name: str
+    start_ns: int
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanEnd:
+    """A span ended; its attributes are those that its start did not have, or has changed."""
+
+    run_id: str
+    span_id: str
+    end_ns: int
+    status: Status
+    error: SpanError | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+SpanEvent = SpanStart | SpanEnd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorder:
+    """The process that recorded: who must be alive for a running span to be running."""
+
+    recorder_id: str
+    pid: int
+    host: str
+
+
+class RunOrder(StrEnum):
+    """Columns that a list of runs can be ordered by."""
+
+    START = "start"
+    WALL = "wall"
+    COST = "cost"
+    NAME = "name"
+    STATUS = "status"
+    SPEEDUP = "speedup"
+    TOKENS = "tokens"
+    RETRIES = "retries"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunQuery:
+    """Which runs to list, newest first unless told otherwise.
+
+    Attributes:
+        name: exact name of the chain.
+        status: any of these; empty means every status.
+        since_ns, until_ns: bounds on the start, half open.
+        text: part of the name or of the error message, ignoring case.
+        limit, offset: the page.
+    """
+
+    name: str | None = None
+    status: tuple[Status, ...] = ()
+    session_id: str | None = None
+    tag: str | None = None
+    since_ns: int | None = None
+    until_ns: int | None = None
+    text: str | None = None
+    order: RunOrder = RunOrder.START
+    descending: bool = True
+    limit: int = 50
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """One run in a list.
+
+    Attributes:
+        summary: the run object that was computed when the run was last looked at; `None` before.
+        is_settled: whether the summary still fits the recorded spans.
+    """
+
+    run_id: str
+    name: str
+    status: Status
+    start_ns: int
+    end_ns: int | None
+    spans: int
+    session_id: str | None
+    user_id: str | None
+    tags: tuple[str, ...]
+    summary: Mapping[str, Any] | None
+    is_settled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPage:
+    """One page of a list and how many runs the query matches in all."""
+
+    rows: tuple[RunRow, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """What was computed for a run, to be kept beside it.
+
+    Attributes:
+        revision: the run's revision that was looked at, from `Store.unsettled_runs`.
+        run_object: the `run` object of `longpole show --json`.
+        costs: for each model call its cost (as text) or the reason why there is none.
+    """
+
+    run_id: str
+    revision: int
+    run_object: Mapping[str, Any]
+    costs: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """Input and output of one span as recorded; `None` where not captured."""
+
+    input_value: str | None
+    input_mime_type: str | None
+    output_value: str | None
+    output_mime_type: str | None
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreState:
+    """How the store is, for `stats()`, the banner and `doctor`.
+
+    Attributes:
+        spooled_bytes: written by recorders, not yet in the database.
+        dropped: spans lost, by reason.
+        token: changes whenever any run changes; cheap to read.
+    """
+
+    runs: int
+    spans: int
+    spooled_bytes: int
+    dropped: Mapping[str, int]
+    token: int
+
+
+class Store(Protocol):
+    """A place for runs. All methods raise `StoreError`s only; none of them blocks a writer."""
+
+    @property
+    def url(self) -> str:
+        """The URL that opens this store again."""
+        ...
+
+    def write(self, recorder: Recorder, events: Iterable[SpanEvent]) -> None:
+        """Store these events in one transaction; the same events again change nothing."""
+        ...
+
+    def list_runs(self, query: RunQuery) -> RunPage:
+        """Return one page of runs."""
+        ...
+
+    def resolve(self, reference: str) -> str:
+        """Return the run id for an id, a unique prefix of one, or `last`.
+
+        Raises:
+            UnknownRunError: nothing matches.
+            AmbiguousRunError: several runs match.
+        """
+        ...
+
+    def load_run(self, run_id: str) -> Run:
+        """Return the whole run; spans of a dead recorder that never ended are `lost`.
+
+        Raises:
+            UnknownRunError: there is no such run.
+        """
+        ...
+
+    def load_content(self, run_id: str, span_id: str) -> Content | None:
+        """Return input, output and raw attributes of one span."""
+        ...
+
+    def unsettled_runs(self, limit: int) -> Sequence[tuple[str, int]]:
+        """Return (run id, revision) of runs whose summary is missing or out of date."""
+        ...
+
+    def save_summaries(self, summaries: Iterable[RunSummary]) -> None:
+        """Keep computed summaries and costs; one of an older revision is ignored."""
+        ...
+
+    def state(self) -> StoreState:
+        """Return counts and the change token."""
+        ...
+
+    def close(self) -> None:
+        """Release files; a closed store cannot be used again."""
+        ...
+
+
+OpenMode = Literal["read", "write"]

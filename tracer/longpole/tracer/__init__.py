@@ -1,0 +1,1 @@
+"""LangChain callbacks in, OpenTelemetry spans out, each on disk when its callback returns."""
