@@ -11,6 +11,8 @@
     ├── RunReferenceError        RUN does not name exactly one run
     │   ├── UnknownRunError
     │   └── AmbiguousRunError
+    ├── MissingExtraError        a package of an optional part is not installed
+    ├── PortTakenError           no port to listen on
     └── ExchangeError            an import or export file or destination is not usable
 
 Messages are lower case without a full stop: what is wrong with its value, what was expected, what
@@ -92,6 +94,19 @@ class AmbiguousRunError(RunReferenceError):
             f"{reference!r} fits {len(candidates)} runs: {shown}; give more digits", reference
         )
         self.candidates = tuple(candidates)
+
+
+class MissingExtraError(LongpoleError):
+    """A package of an optional part is not installed."""
+
+    def __init__(self, part: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{part} needs {package!r}; install it with: pip install 'longpole[{extra}]'"
+        )
+
+
+class PortTakenError(LongpoleError):
+    """The port that was asked for is taken, or no port is free."""
 
 
 class ExchangeError(LongpoleError):

@@ -48,6 +48,8 @@ GEN_AI_CONVERSATION_ID = "gen_ai.conversation.id"
 """Thread or session of the conversation, if the caller named one."""
 ERROR_TYPE = "error.type"
 """Class name of the exception a span ended with."""
+EXCEPTION_STACKTRACE = "exception.stacktrace"
+"""Where the exception was raised; on the deepest failing span only."""
 
 # --- GenAI conventions, older names (read, never written) -------------------------------------
 
@@ -85,6 +87,8 @@ METADATA = "metadata"
 
 LONGPOLE_RUN_ID = "longpole.run.id"
 """The run a span belongs to, 32 hex digits; a trace may hold several runs."""
+LONGPOLE_RUN_ROOT = "longpole.run.root"
+"""True on the span that the run is; its OpenTelemetry parent, if any, lies outside the run."""
 LONGPOLE_LANGCHAIN_RUN_ID = "longpole.langchain.run_id"
 """LangChain's own id of this callback run (a UUID)."""
 LONGPOLE_KIND = "longpole.kind"

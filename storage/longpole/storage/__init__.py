@@ -1,7 +1,9 @@
 """Where runs are kept: the `Store` protocol and the ways to open one."""
 
+from longpole.storage.sqlite import open_store
 from longpole.storage.store import (
     Content,
+    OpenMode,
     Recorder,
     RunOrder,
     RunPage,
@@ -17,6 +19,7 @@ from longpole.storage.store import (
 
 __all__ = [
     "Content",
+    "OpenMode",
     "Recorder",
     "RunOrder",
     "RunPage",
@@ -28,4 +31,5 @@ __all__ = [
     "SpanStart",
     "Store",
     "StoreState",
+    "open_store",
 ]

@@ -1,0 +1,138 @@
+"""Usage × dated prices → USD. Pure: the prices come with the package `genai-prices`.
+
+A price that is not known is `None` with a reason, never 0. Cached and reasoning tokens are subsets
+and priced as such; the prices are those of the day of the call; an answer from LangChain's cache
+costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from longpole.model.run import Kind, Run, Span
+from longpole.model.usage import Usage
+
+if TYPE_CHECKING:
+    from genai_prices import Usage as PricedUsage
+
+UNKNOWN_MODEL: Final = "unknown model"
+NO_USAGE: Final = "no usage"
+BAD_USAGE: Final = "bad usage"
+LOCAL: Final = "local"
+
+_LOCAL_PROVIDERS: Final = frozenset(
+    {"fake", "huggingface", "llamacpp", "lmstudio", "ollama", "transformers", "vllm"}
+)
+
+# Names of the GenAI conventions that genai-prices knows under another one.
+_KNOWN_AS: Final[Mapping[str, str]] = {
+    "gcp.gen_ai": "google",
+    "azure.ai.inference": "azure",
+    "x_ai": "x-ai",
+    "moonshot_ai": "moonshotai",
+}
+
+_PRICED_KINDS: Final = frozenset({Kind.LLM, Kind.EMBEDDING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a call cost, or why that is not known.
+
+    Attributes:
+        cost_usd: `None` when unknown.
+        unpriced: the reason, when unknown; else `None`.
+        source: where the price comes from, with its version; `None` when there is no price.
+    """
+
+    cost_usd: Decimal | None
+    unpriced: str | None
+    source: str | None
+
+
+class PriceBook:
+    """Prices of model calls; looks each model and day up once."""
+
+    def __init__(self) -> None:
+        self._look_up = lru_cache(maxsize=65_536)(_look_up)
+
+    def price(
+        self,
+        *,
+        provider: str | None,
+        model: str | None,
+        usage: Usage | None,
+        at_ns: int,
+        cache_hit: bool = False,
+    ) -> Price:
+        """Return what a call cost that started at `at_ns` (nanoseconds since the epoch)."""
+        if cache_hit:
+            return Price(cost_usd=Decimal(0), unpriced=None, source="cache hit")
+        if provider is not None and provider.lower() in _LOCAL_PROVIDERS:
+            return _unknown(LOCAL)
+        if model is None:
+            return _unknown(UNKNOWN_MODEL)
+        if usage is None:
+            return _unknown(NO_USAGE)
+        return self._look_up(provider, model, usage, at_ns // 86_400_000_000_000)
+
+
+def price_run(run: Run, book: PriceBook) -> Run:
+    """Return the run with every model call priced that has neither a cost nor a reason yet."""
+    return replace(run, spans=tuple(_priced(span, book) for span in run.spans))
+
+
+def _priced(span: Span, book: PriceBook) -> Span:
+    if span.kind not in _PRICED_KINDS or span.cost_usd is not None or span.unpriced is not None:
+        return span
+    price = book.price(
+        provider=span.provider,
+        model=span.model,
+        usage=span.usage,
+        at_ns=span.start_ns,
+        cache_hit=span.cache_hit,
+    )
+    return replace(span, cost_usd=price.cost_usd, unpriced=price.unpriced)
+
+
+def _unknown(reason: str) -> Price:
+    return Price(cost_usd=None, unpriced=reason, source=None)
+
+
+def _look_up(provider: str | None, model: str, usage: Usage, day: int) -> Price:
+    # It takes half a second and 40 MB to load, so not before there is something to price.
+    import genai_prices
+
+    known_as = None if provider is None else _KNOWN_AS.get(provider, provider)
+    try:
+        found = genai_prices.calc_price(
+            _their_usage(usage),
+            model,
+            provider_id=known_as,
+            genai_request_timestamp=datetime.fromtimestamp(day * 86_400, UTC),
+        )
+    except LookupError:
+        return _unknown(UNKNOWN_MODEL)
+    except ValueError:
+        return _unknown(BAD_USAGE)
+    source = f"genai-prices {genai_prices.__version__}"
+    return Price(cost_usd=found.total_price, unpriced=None, source=source)
+
+
+def _their_usage(usage: Usage) -> PricedUsage:
+    from genai_prices import Usage as PricedUsage
+
+    counts: dict[str, Any] = {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+    }
+    if usage.cache_read_tokens:
+        counts["cache_read_tokens"] = usage.cache_read_tokens
+    if usage.cache_write_tokens:
+        counts["cache_write_tokens"] = usage.cache_write_tokens
+    return PricedUsage(**counts)

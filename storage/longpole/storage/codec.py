@@ -1,0 +1,225 @@
+"""Span events ⇄ bytes, one JSON array an event.
+
+The fast way is one call of orjson. What orjson refuses or would change without a word (lone
+surrogates, integers beyond 64 bits, NaN, bytes, keys that are not text, foreign objects) takes the
+slow way, which writes a plain copy of that event: numbers that JSON lacks become text, an object
+becomes its type's name. No code of the values' types is run on either way, and no event is lost
+for what it carries.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from math import isfinite
+from typing import Any, Final, cast
+
+import orjson
+
+from longpole.model.run import SpanError, Status
+from longpole.storage.store import SpanEnd, SpanEvent, SpanStart
+
+# Subclasses and dataclasses are left to the slow way, which does not ask them how they look.
+_OPTIONS: Final = (
+    orjson.OPT_PASSTHROUGH_SUBCLASS
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+)
+
+_DEPTH_LIMIT: Final = 64
+_NODE_LIMIT: Final = 100_000
+_INT64: Final = range(-(2**63), 2**63)
+
+
+def encode(event: SpanEvent) -> bytes:
+    """Return the bytes of one event; every event has some."""
+    attributes = event.attributes
+    if type(attributes) is not dict:
+        attributes = dict(attributes)
+    fields: tuple[Any, ...]
+    if isinstance(event, SpanStart):
+        fields = (
+            "s",
+            event.run_id,
+            event.trace_id,
+            event.span_id,
+            event.parent_span_id or 0,
+            event.is_root,
+            event.name,
+            event.start_ns,
+            attributes,
+        )
+    else:
+        error = event.error
+        fields = (
+            "e",
+            event.run_id,
+            event.span_id,
+            event.end_ns,
+            event.status.value,
+            0 if error is None else (error.type, error.message),
+            attributes,
+        )
+    try:
+        payload = orjson.dumps(fields, option=_OPTIONS)
+    except (TypeError, ValueError, RecursionError):
+        return orjson.dumps(plain(fields))
+    # orjson writes NaN and the infinities as null, which only a look at the values can tell.
+    if b"null" in payload and _has_lost_number(attributes):
+        return orjson.dumps(plain(fields))
+    return payload
+
+
+def decode(payload: bytes) -> SpanEvent:
+    """Return the event that was encoded.
+
+    Raises:
+        ValueError: these bytes are no event.
+    """
+    match orjson.loads(payload):
+        case [
+            "s",
+            str(run_id),
+            str(trace_id),
+            str(span_id),
+            str() | 0 as parent_span_id,
+            bool(is_root),
+            str(name),
+            int(start_ns),
+            dict(attributes),
+        ]:
+            return SpanStart(
+                run_id=run_id,
+                trace_id=trace_id,
+                span_id=span_id,
+                parent_span_id=parent_span_id or None,
+                is_root=is_root,
+                name=name,
+                start_ns=start_ns,
+                attributes=attributes,
+            )
+        case ["e", str(run_id), str(span_id), int(end_ns), str(status), error, dict(attributes)]:
+            return SpanEnd(
+                run_id=run_id,
+                span_id=span_id,
+                end_ns=end_ns,
+                status=Status(status),
+                error=_error(error),
+                attributes=attributes,
+            )
+    raise ValueError("these bytes are no span event")
+
+
+def _error(fields: object) -> SpanError | None:
+    match fields:
+        case [str(error_type), str(message)]:
+            return SpanError(type=error_type, message=message)
+    return None
+
+
+def _has_lost_number(attributes: Mapping[str, Any]) -> bool:
+    work: list[Any] = list(attributes.values())
+    while work:
+        value = work.pop()
+        kind = type(value)
+        if kind is float:
+            if not isfinite(value):
+                return True
+        elif kind is dict:
+            work.extend(value.values())
+        elif kind is list or kind is tuple:
+            work.extend(value)
+    return False
+
+
+def plain(value: object) -> Any:
+    """Return a copy that JSON can hold: text, numbers, lists and objects of the built-in types.
+
+    At most 64 levels deep and 100,000 values large; what lies beyond becomes `[cut]`.
+    """
+    return _Plain().copy(value, 0)
+
+
+class _Plain:
+    """One copy in the making; the budget is shared by everything in it."""
+
+    def __init__(self) -> None:
+        self._left = _NODE_LIMIT
+
+    def copy(self, value: object, depth: int) -> Any:
+        self._left -= 1
+        if value is None or value is True or value is False:
+            return value
+        simple = _SIMPLE.get(type(value))
+        if simple is not None:
+            return simple(value)
+        if self._left <= 0 or depth >= _DEPTH_LIMIT:
+            return "[cut]"
+        return self._compound(value, depth)
+
+    # The methods of the built-in types are called, never those of a subclass; `isinstance` would
+    # ask the value for its `__class__`.
+    def _compound(self, value: object, depth: int) -> Any:
+        kind = type(value)
+        if issubclass(kind, dict):
+            return {
+                _key(key): self.copy(below, depth + 1)
+                for key, below in dict.items(cast("dict[object, object]", value))
+            }
+        for base in _SEQUENCES:
+            if issubclass(kind, base):
+                return [self.copy(item, depth + 1) for item in base.__iter__(value)]
+        for base in _SIMPLE:
+            if issubclass(kind, base):
+                return _SIMPLE[base](value)
+        return _type_name(value)
+
+
+def _key(key: object) -> str:
+    if key is None or issubclass(type(key), (str, int, float)):
+        copied = _Plain().copy(key, 0)
+        return copied if type(copied) is str else orjson.dumps(copied).decode()
+    return _type_name(key)
+
+
+def _text(value: Any) -> str:
+    text = str.__str__(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="backslashreplace").decode()
+    return text
+
+
+def _integer(value: Any) -> int | str:
+    number = int.__int__(value)
+    if number in _INT64:
+        return number
+    # Numbers of more digits than Python turns into text at once are told by their size.
+    bits = number.bit_length()
+    return str(number) if bits < 10_000 else f"[integer of {bits} bits]"
+
+
+def _real(value: Any) -> float | str:
+    number = float.__float__(value)
+    return number if isfinite(number) else float.__repr__(number)
+
+
+def _binary(value: Any) -> str:
+    return base64.b64encode(bytes(memoryview(value))).decode()
+
+
+_SIMPLE: Final[Mapping[type, Callable[[Any], Any]]] = {
+    str: _text,
+    int: _integer,
+    float: _real,
+    bytes: _binary,
+    bytearray: _binary,
+}
+_SEQUENCES: Final[tuple[Any, ...]] = (list, tuple, set, frozenset)
+
+
+def _type_name(value: object) -> str:
+    # A metaclass may hide the name behind code of its own; the slot of `type` cannot be hidden.
+    name = type.__dict__["__qualname__"].__get__(type(value))
+    return _text(f"<{name}>")

@@ -1,0 +1,396 @@
+"""Span events → rows, inside the caller's transaction.
+
+Starts and ends of one span may come together, apart, in either order and more than once. The first
+start and the first end count; whatever comes again changes nothing, so a spool may be taken in any
+number of times. The rows of runs, and the totals, are brought up to date in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from longpole.model.run import Status
+from longpole.storage import rows
+from longpole.storage.rows import ATTRIBUTE_COLUMNS
+from longpole.storage.store import Recorder, SpanEnd, SpanEvent, SpanStart
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+_SPAN_COLUMNS: Final = (
+    "run",
+    "span_id",
+    "recorder",
+    "parent_span_id",
+    "is_root",
+    "name",
+    "start_ns",
+    "end_ns",
+    "status",
+    "error_type",
+    "error_message",
+    *ATTRIBUTE_COLUMNS,
+)
+_INSERT_SPAN: Final = (
+    f"INSERT INTO spans ({', '.join(_SPAN_COLUMNS)}) VALUES ({', '.join('?' * len(_SPAN_COLUMNS))})"
+)
+# The end's word counts where both have one, whichever arrives first.
+_ADD_START: Final = (
+    "UPDATE spans SET recorder = ?, parent_span_id = ?, is_root = ?, name = ?, start_ns = ?, "
+    + ", ".join(f"{column} = coalesce({column}, ?)" for column in ATTRIBUTE_COLUMNS)
+    + " WHERE run = ? AND span_id = ?"
+)
+_ADD_END: Final = (
+    "UPDATE spans SET end_ns = ?, status = ?, error_type = ?, error_message = ?, "
+    + ", ".join(f"{column} = coalesce(?, {column})" for column in ATTRIBUTE_COLUMNS)
+    + " WHERE run = ? AND span_id = ?"
+)
+_CONTENT: Final = ("input_value", "input_mime_type", "output_value", "output_mime_type")
+_INSERT_CONTENT: Final = (
+    f"INSERT INTO contents (run, span_id, {', '.join(_CONTENT)}, start_attributes, end_attributes) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_ADD_START_CONTENT: Final = (
+    "UPDATE contents SET "
+    + ", ".join(f"{column} = coalesce({column}, ?)" for column in _CONTENT)
+    + ", start_attributes = ? WHERE run = ? AND span_id = ?"
+)
+_ADD_END_CONTENT: Final = (
+    "UPDATE contents SET "
+    + ", ".join(f"{column} = coalesce(?, {column})" for column in _CONTENT)
+    + ", end_attributes = ? WHERE run = ? AND span_id = ?"
+)
+_LOOK_UP_AT_ONCE: Final = 500
+
+
+@dataclass(slots=True)
+class _Pair:
+    """What a batch says about one span."""
+
+    start: SpanStart | None = None
+    end: SpanEnd | None = None
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The events of one run in a batch."""
+
+    run_id: str
+    run: int = 0
+    is_new: bool = False
+    root_span_id: str | None = None
+    trace_id: str | None = None
+    pairs: dict[str, _Pair] = field(default_factory=dict)
+    new_spans: int = 0
+    has_changed: bool = False
+
+
+def recorder_number(connection: Connection, recorder: Recorder) -> int:
+    """Return the number of a recorder, given out on first sight."""
+    found = connection.execute(
+        "SELECT recorder FROM recorders WHERE recorder_id = ?", (recorder.recorder_id,)
+    ).fetchall()
+    if found:
+        return int(found[0][0])
+    cursor = connection.execute(
+        "INSERT INTO recorders (recorder_id, pid, host) VALUES (?, ?, ?)",
+        (recorder.recorder_id, recorder.pid, recorder.host),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def ingest(connection: Connection, recorder: int, events: Iterable[SpanEvent]) -> None:
+    """Store events of one recorder, whose number is given, in any order."""
+    batches = _by_run(events)
+    _find_runs(connection, recorder, batches)
+    writes = _Writes()
+    for batch in batches:
+        known = {} if batch.is_new else _known_spans(connection, batch)
+        for span_id, pair in batch.pairs.items():
+            _sort_in(writes, batch, recorder, span_id, pair, known.get(span_id))
+    writes.apply(connection)
+    changed = [batch for batch in batches if batch.has_changed]
+    _update_runs(connection, changed)
+    _update_totals(connection, changed)
+
+
+def _by_run(events: Iterable[SpanEvent]) -> list[_Batch]:
+    batches: dict[str, _Batch] = {}
+    for event in events:
+        batch = batches.get(event.run_id)
+        if batch is None:
+            batch = batches[event.run_id] = _Batch(event.run_id)
+        pair = batch.pairs.get(event.span_id)
+        if pair is None:
+            pair = batch.pairs[event.span_id] = _Pair()
+        if isinstance(event, SpanStart):
+            pair.start = pair.start or event
+        else:
+            pair.end = pair.end or event
+    return list(batches.values())
+
+
+def _find_runs(connection: Connection, recorder: int, batches: Sequence[_Batch]) -> None:
+    for batch in batches:
+        found = connection.execute(
+            "SELECT run, root_span_id, trace_id FROM runs WHERE run_id = ?", (batch.run_id,)
+        ).fetchall()
+        if found:
+            batch.run, batch.root_span_id, batch.trace_id = found[0]
+            continue
+        cursor = connection.execute(
+            "INSERT INTO runs (run_id, status, spans, recorder, revision) VALUES (?, ?, 0, ?, 0)",
+            (batch.run_id, Status.RUNNING.value, recorder),
+        )
+        batch.run = cursor.lastrowid or 0
+        batch.is_new = True
+
+
+_Known = tuple[int | None, int | None]
+
+
+def _known_spans(connection: Connection, batch: _Batch) -> dict[str, _Known]:
+    """Return start and end, as far as stored, of those spans of a batch that are stored."""
+    known: dict[str, _Known] = {}
+    ids = list(batch.pairs)
+    for first in range(0, len(ids), _LOOK_UP_AT_ONCE):
+        some = ids[first : first + _LOOK_UP_AT_ONCE]
+        found = connection.execute(
+            "SELECT span_id, start_ns, end_ns FROM spans "
+            f"WHERE run = ? AND span_id IN ({', '.join('?' * len(some))})",
+            (batch.run, *some),
+        ).fetchall()
+        known.update((span_id, (start_ns, end_ns)) for span_id, start_ns, end_ns in found)
+    return known
+
+
+@dataclass(slots=True)
+class _Writes:
+    """Rows of a batch, by the statement that writes them."""
+
+    spans: list[tuple[Any, ...]] = field(default_factory=list)
+    starts: list[tuple[Any, ...]] = field(default_factory=list)
+    ends: list[tuple[Any, ...]] = field(default_factory=list)
+    contents: list[tuple[Any, ...]] = field(default_factory=list)
+    start_contents: list[tuple[Any, ...]] = field(default_factory=list)
+    end_contents: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def apply(self, connection: Connection) -> None:
+        for statement, parameters in (
+            (_INSERT_SPAN, self.spans),
+            (_ADD_START, self.starts),
+            (_ADD_END, self.ends),
+            (_INSERT_CONTENT, self.contents),
+            (_ADD_START_CONTENT, self.start_contents),
+            (_ADD_END_CONTENT, self.end_contents),
+        ):
+            if parameters:
+                connection.executemany(statement, parameters)
+
+
+def _sort_in(
+    writes: _Writes,
+    batch: _Batch,
+    recorder: int,
+    span_id: str,
+    pair: _Pair,
+    known: _Known | None,
+) -> None:
+    if known is None:
+        _add_span(writes, batch.run, recorder, span_id, pair)
+        batch.new_spans += 1
+        batch.has_changed = True
+        return
+    start_ns, end_ns = known
+    if pair.start is not None and start_ns is None:
+        _add_start(writes, batch.run, recorder, pair.start)
+        start_ns = pair.start.start_ns
+        batch.has_changed = True
+    if pair.end is not None and end_ns is None:
+        _add_end(writes, batch.run, pair.end, start_ns)
+        batch.has_changed = True
+
+
+def _add_span(writes: _Writes, run: int, recorder: int, span_id: str, pair: _Pair) -> None:
+    start, end = pair.start, pair.end
+    if start is None:
+        attributes = end.attributes if end else {}
+    elif end is None or not end.attributes:
+        attributes = start.attributes
+    else:
+        attributes = {**start.attributes, **end.attributes}
+    start_ns = None if start is None else rows.as_int64(start.start_ns)
+    writes.spans.append(
+        (
+            run,
+            span_id,
+            recorder,
+            start and start.parent_span_id,
+            start and start.is_root,
+            start and start.name,
+            start_ns,
+            *_end_columns(end),
+            *rows.columns_from(attributes, start_ns),
+        )
+    )
+    writes.contents.append(
+        (
+            run,
+            span_id,
+            *rows.content_from(attributes),
+            start and rows.without_content(start.attributes),
+            end and rows.without_content(end.attributes),
+        )
+    )
+
+
+def _end_columns(end: SpanEnd | None) -> tuple[int | str | None, ...]:
+    if end is None:
+        return (None, None, None, None)
+    told = (None, None) if end.error is None else (end.error.type, end.error.message)
+    return (rows.as_int64(end.end_ns), end.status.value, *told)
+
+
+def _add_start(writes: _Writes, run: int, recorder: int, start: SpanStart) -> None:
+    start_ns = rows.as_int64(start.start_ns)
+    key = (run, start.span_id)
+    writes.starts.append(
+        (
+            recorder,
+            start.parent_span_id,
+            start.is_root,
+            start.name,
+            start_ns,
+            *rows.columns_from(start.attributes, start_ns),
+            *key,
+        )
+    )
+    writes.start_contents.append(
+        (*rows.content_from(start.attributes), rows.without_content(start.attributes), *key)
+    )
+
+
+def _add_end(writes: _Writes, run: int, end: SpanEnd, start_ns: int | None) -> None:
+    key = (run, end.span_id)
+    writes.ends.append((*_end_columns(end), *rows.columns_from(end.attributes, start_ns), *key))
+    writes.end_contents.append(
+        (*rows.content_from(end.attributes), rows.without_content(end.attributes), *key)
+    )
+
+
+# --- the rows of runs -------------------------------------------------------------------------
+
+_UPDATE_RUN: Final = (
+    "UPDATE runs SET root_span_id = ?, trace_id = ?, name = ?, status = ?, start_ns = ?, "
+    "end_ns = ?, wall_ns = ?, session_id = ?, user_id = ?, tags = ?, search = ?, recorder = ? "
+    "WHERE run = ?"
+)
+
+
+def _update_runs(connection: Connection, changed: Sequence[_Batch]) -> None:
+    connection.executemany(
+        "UPDATE runs SET revision = revision + 1, spans = spans + ? WHERE run = ?",
+        [(batch.new_spans, batch.run) for batch in changed],
+    )
+    for batch in changed:
+        if batch.root_span_id is None:
+            batch.root_span_id = _root_among(batch)
+        if batch.root_span_id is None:
+            _describe_without_root(connection, batch)
+        elif batch.root_span_id in batch.pairs:
+            _describe(connection, batch)
+
+
+def _root_among(batch: _Batch) -> str | None:
+    starts = (pair.start for pair in batch.pairs.values())
+    return next((start.span_id for start in starts if start and start.is_root), None)
+
+
+def _trace_id(batch: _Batch) -> str | None:
+    starts = (pair.start for pair in batch.pairs.values())
+    return next((start.trace_id for start in starts if start and start.trace_id), None)
+
+
+def _describe(connection: Connection, batch: _Batch) -> None:
+    """Bring a run's row up to date with its root."""
+    name, start_ns, end_ns, status, error_type, error, recorder, *texts = connection.execute(
+        "SELECT name, start_ns, end_ns, status, error_type, error_message, recorder, "
+        "start_attributes, end_attributes FROM spans LEFT JOIN contents USING (run, span_id) "
+        "WHERE run = ? AND span_id = ?",
+        (batch.run, batch.root_span_id),
+    ).fetchall()[0]
+    attributes = rows.attributes_from(*texts)
+    tags = rows.tags(attributes)
+    connection.execute(
+        _UPDATE_RUN,
+        (
+            batch.root_span_id,
+            batch.trace_id or _trace_id(batch),
+            name,
+            Status.RUNNING.value if end_ns is None else status,
+            start_ns,
+            end_ns,
+            None if end_ns is None or start_ns is None else max(0, end_ns - start_ns),
+            rows.session_id(attributes),
+            rows.user_id(attributes),
+            orjson.dumps(tags).decode() if tags else None,
+            rows.search_text((name, error_type, error)),
+            recorder,
+            batch.run,
+        ),
+    )
+    if not batch.is_new:
+        connection.execute("DELETE FROM run_tags WHERE run = ?", (batch.run,))
+    connection.executemany(
+        "INSERT INTO run_tags (tag, run) VALUES (?, ?)", [(tag, batch.run) for tag in tags]
+    )
+
+
+def _describe_without_root(connection: Connection, batch: _Batch) -> None:
+    """Bring the row of a run whose root is not known up to date with all its spans."""
+    name, start_ns, end_ns, still_open, recorder = connection.execute(
+        "SELECT min(name), min(start_ns), max(end_ns), sum(end_ns IS NULL), min(recorder) "
+        "FROM spans WHERE run = ? AND start_ns IS NOT NULL",
+        (batch.run,),
+    ).fetchall()[0]
+    if start_ns is None:
+        return
+    end_ns = None if still_open else end_ns
+    connection.execute(
+        _UPDATE_RUN,
+        (
+            None,
+            batch.trace_id or _trace_id(batch),
+            name,
+            Status.RUNNING.value if still_open else Status.OK.value,
+            start_ns,
+            end_ns,
+            None if end_ns is None else max(0, end_ns - start_ns),
+            None,
+            None,
+            None,
+            rows.search_text((name,)),
+            recorder,
+            batch.run,
+        ),
+    )
+
+
+def _update_totals(connection: Connection, changed: Sequence[_Batch]) -> None:
+    if changed:
+        connection.execute(
+            "UPDATE totals SET runs = runs + ?, spans = spans + ?, changes = changes + 1",
+            (
+                sum(batch.is_new for batch in changed),
+                sum(batch.new_spans for batch in changed),
+            ),
+        )
+
+
+def mark_changed(connection: Connection) -> None:
+    """Move the change token."""
+    connection.execute("UPDATE totals SET changes = changes + 1")

@@ -1,0 +1,148 @@
+"""`RunQuery` → SQL and pages of runs. Columns and orders come from a fixed list, values are bound."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from longpole.model.run import Status
+from longpole.storage.rows import search_text
+from longpole.storage.store import RunOrder, RunPage, RunQuery, RunRow
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+_ORDER_COLUMN: Final[Mapping[RunOrder, str]] = {
+    RunOrder.START: "start_ns",
+    RunOrder.WALL: "wall_ns",
+    RunOrder.COST: "cost_usd",
+    RunOrder.NAME: "name",
+    RunOrder.STATUS: "status",
+    RunOrder.SPEEDUP: "speedup_ratio",
+    RunOrder.TOKENS: "tokens",
+    RunOrder.RETRIES: "retries",
+}
+
+
+def dead_among_running(connection: Connection, living: Collection[str], pid: int) -> list[int]:
+    """Return the numbers of recorders that have running runs and are dead.
+
+    Args:
+        connection: for reading.
+        living: ids of the recorders that hold a spool file.
+        pid: of this process; what it recorded without a spool lives as long as it does.
+    """
+    found = connection.execute(
+        "SELECT recorder, recorder_id, pid, is_dead FROM recorders WHERE recorder IN "
+        "(SELECT recorder FROM runs WHERE status = 'running')"
+    ).fetchall()
+    return [
+        recorder
+        for recorder, recorder_id, recorder_pid, is_dead in found
+        if is_dead or (recorder_id not in living and recorder_pid != pid)
+    ]
+
+
+def status_now(dead: Collection[int]) -> str:
+    """Return the SQL for a run's status, given the numbers of dead recorders."""
+    if not dead:
+        return "status"
+    numbers = ", ".join(str(int(number)) for number in dead)
+    return f"CASE WHEN status = 'running' AND recorder IN ({numbers}) THEN 'lost' ELSE status END"
+
+
+def list_runs(connection: Connection, query: RunQuery, dead: Collection[int]) -> RunPage:
+    """Return one page of runs."""
+    status = status_now(dead)
+    where, parameters = _conditions(query, status)
+    column = status if query.order is RunOrder.STATUS else _ORDER_COLUMN[query.order]
+    direction = "DESC" if query.descending else "ASC"
+    # What is not known yet comes last either way.
+    found = connection.execute(
+        "SELECT page.run_id, name, status_now, start_ns, end_ns, spans, session_id, user_id, tags, "
+        "run_object, settled_revision IS revision FROM ("
+        f"SELECT *, {status} AS status_now FROM runs WHERE {where} "
+        f"ORDER BY {column} {direction} NULLS LAST, run {direction} LIMIT ? OFFSET ?"
+        f") AS page LEFT JOIN summaries USING (run) ",
+        (*parameters, max(0, query.limit), max(0, query.offset)),
+    ).fetchall()
+    total = connection.execute(f"SELECT count(*) FROM runs WHERE {where}", parameters).fetchall()
+    return RunPage(rows=tuple(_run_row(row) for row in found), total=total[0][0])
+
+
+def _conditions(query: RunQuery, status: str) -> tuple[str, list[Any]]:
+    conditions = ["start_ns IS NOT NULL"]
+    parameters: list[Any] = []
+
+    def add(condition: str, *values: Any) -> None:
+        conditions.append(condition)
+        parameters.extend(values)
+
+    if query.name is not None:
+        add("name = ?", query.name)
+    if query.status:
+        marks = ", ".join("?" * len(query.status))
+        add(f"{status} IN ({marks})", *(one.value for one in query.status))
+    if query.session_id is not None:
+        add("session_id = ?", query.session_id)
+    if query.tag is not None:
+        add("run IN (SELECT run FROM run_tags WHERE tag = ?)", query.tag)
+    if query.since_ns is not None:
+        add("start_ns >= ?", query.since_ns)
+    if query.until_ns is not None:
+        add("start_ns < ?", query.until_ns)
+    if query.text:
+        # Both sides are folded the same way; and unlike LIKE, instr knows no special characters.
+        add("instr(search, ?) > 0", search_text([query.text]))
+    return " AND ".join(conditions), parameters
+
+
+def _run_row(row: tuple[Any, ...]) -> RunRow:
+    run_id, name, status, start_ns, end_ns, spans, session_id, user_id, tags, summary, fits = row
+    return RunRow(
+        run_id=run_id,
+        name=name,
+        status=Status(status),
+        start_ns=start_ns,
+        end_ns=end_ns,
+        spans=spans,
+        session_id=session_id,
+        user_id=user_id,
+        tags=tuple(orjson.loads(tags)) if tags else (),
+        summary=orjson.loads(summary) if summary else None,
+        is_settled=bool(fits),
+    )
+
+
+def matching_runs(connection: Connection, beginning: str, limit: int) -> list[str]:
+    """Return ids that begin like this, in order, at most `limit` of them."""
+    found = connection.execute(
+        "SELECT run_id FROM runs WHERE run_id >= ? AND run_id < ? AND start_ns IS NOT NULL "
+        "ORDER BY run_id LIMIT ?",
+        (beginning, beginning + "\U0010ffff", limit),
+    ).fetchall()
+    return [run_id for (run_id,) in found]
+
+
+def last_run(connection: Connection) -> str | None:
+    """Return the id of the run that started last."""
+    found = connection.execute(
+        "SELECT run_id FROM runs WHERE start_ns IS NOT NULL "
+        "ORDER BY start_ns DESC, run DESC LIMIT 1"
+    ).fetchall()
+    return found[0][0] if found else None
+
+
+def unsettled_runs(
+    connection: Connection, dead: Collection[int], limit: int
+) -> list[tuple[str, int]]:
+    """Return id and revision of ended runs whose summary is missing or old, newest first."""
+    return connection.execute(
+        "SELECT run_id, revision FROM runs "
+        "WHERE (settled_revision IS NULL OR settled_revision <> revision) "
+        f"AND start_ns IS NOT NULL AND {status_now(dead)} <> 'running' "
+        "ORDER BY start_ns DESC LIMIT ?",
+        (max(0, limit),),
+    ).fetchall()

@@ -1,0 +1,174 @@
+"""The schema, as named steps that are only ever appended; a table records which ones ran.
+
+`application_id` says that a file is ours, `user_version` how many steps it has. Content and raw
+attributes lie in a table of their own, so that lists and analysis read narrow rows only; the
+run objects of summaries likewise. Sums that every page asks for (`totals`) and the columns lists
+are ordered by are kept up to date, never computed on reading.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+APPLICATION_ID: Final = 0x4C50_4F4C
+"""`LPOL`; marks a SQLite file as a Longpole store."""
+
+MIGRATIONS: Final = Migrations("longpole")
+
+
+@MIGRATIONS()
+def m001_initial(db: Database) -> None:
+    """Recorders and their spools, runs, spans, contents, costs, summaries."""
+    for statement in _M001.split(";"):
+        if statement.strip():
+            db.execute(statement)
+
+
+_M001: Final = """
+CREATE TABLE recorders (
+    recorder INTEGER PRIMARY KEY,
+    recorder_id TEXT NOT NULL UNIQUE,
+    pid INTEGER NOT NULL,
+    host TEXT NOT NULL,
+    is_dead INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX recorders_alive ON recorders (recorder) WHERE is_dead = 0;
+
+CREATE TABLE spools (
+    file TEXT PRIMARY KEY,
+    recorder INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    events INTEGER NOT NULL,
+    spans INTEGER NOT NULL,
+    is_bad INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE drops (
+    recorder INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    spans INTEGER NOT NULL,
+    PRIMARY KEY (recorder, reason)
+) STRICT;
+
+CREATE TABLE totals (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    runs INTEGER NOT NULL,
+    spans INTEGER NOT NULL,
+    changes INTEGER NOT NULL
+) STRICT;
+INSERT INTO totals VALUES (1, 0, 0, 0);
+
+CREATE TABLE runs (
+    run INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL UNIQUE,
+    trace_id TEXT,
+    root_span_id TEXT,
+    name TEXT,
+    status TEXT NOT NULL,
+    start_ns INTEGER,
+    end_ns INTEGER,
+    wall_ns INTEGER,
+    spans INTEGER NOT NULL,
+    session_id TEXT,
+    user_id TEXT,
+    tags TEXT,
+    search TEXT,
+    recorder INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    settled_revision INTEGER,
+    cost_usd REAL,
+    speedup_ratio REAL,
+    tokens INTEGER,
+    retries INTEGER
+) STRICT;
+CREATE INDEX runs_start ON runs (start_ns);
+CREATE INDEX runs_name ON runs (name, start_ns);
+CREATE INDEX runs_session ON runs (session_id, start_ns) WHERE session_id IS NOT NULL;
+CREATE INDEX runs_status ON runs (status, start_ns);
+CREATE INDEX runs_running ON runs (recorder) WHERE status = 'running';
+CREATE INDEX runs_unsettled ON runs (start_ns)
+    WHERE settled_revision IS NULL OR settled_revision <> revision;
+CREATE INDEX runs_wall ON runs (wall_ns);
+CREATE INDEX runs_cost ON runs (cost_usd);
+CREATE INDEX runs_speedup ON runs (speedup_ratio);
+CREATE INDEX runs_tokens ON runs (tokens);
+CREATE INDEX runs_retries ON runs (retries);
+
+CREATE TABLE run_tags (
+    tag TEXT NOT NULL,
+    run INTEGER NOT NULL,
+    PRIMARY KEY (tag, run)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX run_tags_run ON run_tags (run);
+
+CREATE TABLE spans (
+    run INTEGER NOT NULL,
+    span_id TEXT NOT NULL,
+    recorder INTEGER NOT NULL,
+    parent_span_id TEXT,
+    is_root INTEGER,
+    name TEXT,
+    start_ns INTEGER,
+    end_ns INTEGER,
+    status TEXT,
+    error_type TEXT,
+    error_message TEXT,
+    kind TEXT,
+    role TEXT,
+    branch TEXT,
+    step INTEGER,
+    attempt INTEGER,
+    fan_out TEXT,
+    fan_out_limit INTEGER,
+    order_group TEXT,
+    order_seq INTEGER,
+    order_superstep INTEGER,
+    order_after TEXT,
+    is_streamed INTEGER,
+    is_detached INTEGER,
+    ready_ns INTEGER,
+    first_token_ns INTEGER,
+    model TEXT,
+    provider TEXT,
+    input_tokens INTEGER,
+    output_tokens INTEGER,
+    cache_read_tokens INTEGER,
+    cache_write_tokens INTEGER,
+    reasoning_tokens INTEGER,
+    cache_hit INTEGER,
+    langchain_run_id TEXT,
+    host TEXT,
+    PRIMARY KEY (run, span_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE contents (
+    run INTEGER NOT NULL,
+    span_id TEXT NOT NULL,
+    input_value TEXT,
+    input_mime_type TEXT,
+    output_value TEXT,
+    output_mime_type TEXT,
+    start_attributes TEXT,
+    end_attributes TEXT,
+    PRIMARY KEY (run, span_id)
+) STRICT;
+
+CREATE TABLE costs (
+    run INTEGER NOT NULL,
+    span_id TEXT NOT NULL,
+    cost_usd TEXT,
+    unpriced TEXT,
+    PRIMARY KEY (run, span_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE summaries (
+    run INTEGER PRIMARY KEY,
+    run_object TEXT NOT NULL
+) STRICT
+"""
+
+SCHEMA_VERSION: Final = 1
+"""How many steps there are; goes into `user_version`."""

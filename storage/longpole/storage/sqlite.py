@@ -1,0 +1,338 @@
+"""The SQLite store: the `Store` protocol over one database file and the spools beside it.
+
+Reading goes through a pool of connections that cannot write; every read is finished when its method
+returns, so no reader holds the log back. Writing goes through one connection under the commit lock.
+A reader takes in what spools hold, which is how the last spans of a dead process get here; where it
+may not write, it shows what the database has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from longpole.model.errors import (
+    AmbiguousRunError,
+    StoreError,
+    StoreUnavailableError,
+    UnknownRunError,
+)
+from longpole.model.run import Run
+from longpole.storage import lists, load, summaries
+from longpole.storage.codec import decode, encode
+from longpole.storage.commit import Committer
+from longpole.storage.database import identity, keep_open, open_for_reading, store_errors
+from longpole.storage.drain import sweep
+from longpole.storage.ingest import ingest, recorder_number
+from longpole.storage.spool import living_recorders, spool_files, spool_folder
+from longpole.storage.store import (
+    Content,
+    OpenMode,
+    Recorder,
+    RunPage,
+    RunQuery,
+    RunSummary,
+    SpanEvent,
+    StoreState,
+)
+from longpole.storage.urls import store_path, store_url
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+_WRITE_WAIT_S: Final = 30.0
+_TAKE_IN_WAIT_S: Final = 0.5
+_FIRST_TAKE_IN_S: Final = 10.0
+_TAKE_IN_S: Final = 0.25
+_CANDIDATES: Final = 1_000
+_EMPTY_PAGE: Final = RunPage(rows=(), total=0)
+
+
+def open_store(url: str, *, mode: OpenMode = "read") -> SqliteStore:
+    """Open the store that a URL or path names.
+
+    Reading does not make a file: a store that nobody has written to is empty.
+
+    Raises:
+        SettingsError: the URL names no store.
+        StoreError: it cannot be opened.
+    """
+    store = SqliteStore(store_path(url), mode)
+    try:
+        store.open()
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+class SqliteStore:
+    """One database file; safe from any thread. Use `open_store`."""
+
+    def __init__(self, path: Path, mode: OpenMode) -> None:
+        self._path = path
+        self._mode = mode
+        self._folder = spool_folder(path)
+        self._readers = _Readers(path)
+        self._write_lock = threading.Lock()
+        self._writing = Committer(path, lock_wait_s=_WRITE_WAIT_S, busy_wait_s=_WRITE_WAIT_S)
+        self._taking_in = Committer(path, lock_wait_s=_TAKE_IN_WAIT_S, busy_wait_s=_TAKE_IN_WAIT_S)
+        self._is_closed = False
+
+    def open(self) -> None:
+        """Check the file, make it if it is to be written, take in what spools hold.
+
+        Raises:
+            StoreError: it cannot be opened.
+        """
+        if self._mode == "write":
+            with self._write_lock, self._writing.committing():
+                pass
+        self._take_in(_FIRST_TAKE_IN_S)
+        with self._readers.reading():
+            pass
+
+    @property
+    def url(self) -> str:
+        """The URL that opens this store again."""
+        return store_url(self._path)
+
+    def write(self, recorder: Recorder, events: Iterable[SpanEvent]) -> None:
+        """Store these events in one transaction; the same events again change nothing."""
+        # Through the bytes a spool would hold, so that every source is read the same way.
+        plain_events = [decode(encode(event)) for event in events]
+        with self._committing() as connection:
+            ingest(connection, recorder_number(connection, recorder), plain_events)
+
+    def list_runs(self, query: RunQuery) -> RunPage:
+        """Return one page of runs."""
+        self._take_in(_TAKE_IN_S)
+        with self._reading() as connection:
+            if connection is None:
+                return _EMPTY_PAGE
+            return lists.list_runs(connection, query, self._dead(connection))
+
+    def resolve(self, reference: str) -> str:
+        """Return the run id for an id, a unique prefix of one, or `last`.
+
+        Raises:
+            UnknownRunError: nothing matches.
+            AmbiguousRunError: several runs match.
+        """
+        self._take_in(_TAKE_IN_S)
+        with self._reading() as connection:
+            candidates = [] if connection is None else _candidates(connection, reference.strip())
+        if not candidates:
+            raise UnknownRunError(reference)
+        if len(candidates) > 1:
+            raise AmbiguousRunError(reference, candidates)
+        return candidates[0]
+
+    def load_run(self, run_id: str) -> Run:
+        """Return the whole run; spans of a dead recorder that never ended are `lost`.
+
+        Raises:
+            UnknownRunError: there is no such run.
+        """
+        with self._reading() as connection:
+            run = None if connection is None else load.load_run(connection, run_id, self._is_living)
+        if run is None:
+            raise UnknownRunError(run_id)
+        return run
+
+    def load_content(self, run_id: str, span_id: str) -> Content | None:
+        """Return input, output and raw attributes of one span."""
+        with self._reading() as connection:
+            if connection is None:
+                return None
+            return load.load_content(connection, run_id, span_id)
+
+    def unsettled_runs(self, limit: int) -> Sequence[tuple[str, int]]:
+        """Return (run id, revision) of ended runs whose summary is missing or out of date."""
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            return lists.unsettled_runs(connection, self._dead(connection), limit)
+
+    def save_summaries(self, summaries_: Iterable[RunSummary]) -> None:
+        """Keep computed summaries and costs; one of an older revision is ignored."""
+        with self._committing() as connection:
+            summaries.save_summaries(connection, summaries_)
+
+    def state(self) -> StoreState:
+        """Return counts and the change token."""
+        self._take_in(_TAKE_IN_S)
+        with self._reading() as connection:
+            spooled_bytes = self._spooled_bytes(connection)
+            if connection is None:
+                return StoreState(runs=0, spans=0, spooled_bytes=spooled_bytes, dropped={}, token=0)
+            runs, spans, changes = connection.execute(
+                "SELECT runs, spans, changes FROM totals"
+            ).fetchall()[0]
+            dropped = connection.execute(
+                "SELECT reason, sum(spans) FROM drops GROUP BY reason"
+            ).fetchall()
+        return StoreState(
+            runs=runs,
+            spans=spans,
+            spooled_bytes=spooled_bytes,
+            dropped=dict(dropped),
+            token=changes,
+        )
+
+    def close(self) -> None:
+        """Release files; a closed store cannot be used again."""
+        self._is_closed = True
+        self._readers.close()
+        with self._write_lock:
+            for committer in (self._writing, self._taking_in):
+                # Closing folds the log back if it can; if others hold the lock, they will.
+                with contextlib.suppress(StoreError):
+                    committer.close()
+
+    # --- connections --------------------------------------------------------------------------
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StoreUnavailableError(f"store {self.url!r} was closed; open it again")
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Connection | None]:
+        self._check_open()
+        with self._readers.reading() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _committing(self) -> Iterator[Connection]:
+        self._check_open()
+        if self._mode != "write":
+            raise StoreUnavailableError(
+                f"store {self.url!r} was opened for reading; open it with mode='write'"
+            )
+        with self._write_lock, self._writing.committing() as connection:
+            yield connection
+
+    # --- spools and their recorders -----------------------------------------------------------
+
+    def _take_in(self, budget_s: float) -> None:
+        """Take in what spools hold, as far as that goes now; reading goes on without."""
+        self._check_open()
+        with self._readers.reading() as connection:
+            if not self._spooled_bytes(connection) and not self._has_dead(connection):
+                return
+        deadline = time.monotonic() + budget_s
+        with self._write_lock, contextlib.suppress(StoreError):
+            sweep(self._taking_in, is_over=lambda: time.monotonic() > deadline)
+
+    def _spooled_bytes(self, connection: Connection | None) -> int:
+        files = spool_files(self._folder)
+        if not files:
+            return 0
+        taken: dict[str, int] = {}
+        if connection is not None:
+            taken = dict(connection.execute("SELECT file, offset FROM spools").fetchall())
+        return sum(max(0, _size(path) - taken.get(path.name, 0)) for path in files)
+
+    def _has_dead(self, connection: Connection | None) -> bool:
+        """Whether recorders have died that are not marked so."""
+        if connection is None:
+            return False
+        found = connection.execute(
+            "SELECT recorder_id, pid FROM recorders WHERE is_dead = 0"
+        ).fetchall()
+        living = living_recorders(self._folder) if found else frozenset()
+        return any(name not in living and pid != os.getpid() for name, pid in found)
+
+    def _dead(self, connection: Connection) -> list[int]:
+        return lists.dead_among_running(connection, living_recorders(self._folder), os.getpid())
+
+    def _is_living(self, recorder_id: str, pid: int) -> bool:
+        return pid == os.getpid() or recorder_id in living_recorders(self._folder)
+
+
+def _size(path: Path) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _candidates(connection: Connection, reference: str) -> list[str]:
+    if reference == "last":
+        last = lists.last_run(connection)
+        return [] if last is None else [last]
+    if not reference:
+        return []
+    for beginning in (reference, reference.lower()):
+        found = lists.matching_runs(connection, beginning, _CANDIDATES)
+        if reference in found:
+            return [reference]
+        if found:
+            return found
+    return []
+
+
+class _Readers:
+    """Connections for reading, used again; one more is made when all are in use."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._free: list[tuple[tuple[int, int] | None, Connection]] = []
+        self._is_closed = False
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection | None]:
+        """Lend a connection; `None` while there is nothing to read."""
+        if self._pid != os.getpid():
+            self._begin_anew()
+        key = identity(self._path)
+        connection = self._taken(key) or open_for_reading(self._path)
+        if connection is None:
+            yield None
+            return
+        try:
+            with store_errors(self._path):
+                yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._give_back(key, connection)
+
+    def _taken(self, key: tuple[int, int] | None) -> Connection | None:
+        """Return a free connection to the file that now has this name."""
+        with self._lock:
+            while self._free:
+                had_key, connection = self._free.pop()
+                if had_key == key:
+                    return connection
+                connection.close()
+        return None
+
+    def _give_back(self, key: tuple[int, int] | None, connection: Connection) -> None:
+        with self._lock:
+            if not self._is_closed:
+                self._free.append((key, connection))
+                return
+        connection.close()
+
+    def _begin_anew(self) -> None:
+        """In a forked child: leave the parent's connections alone."""
+        for _, connection in self._free:
+            keep_open(connection)
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._free = []
+
+    def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
+            free, self._free = self._free, []
+        for _, connection in free:
+            connection.close()
