@@ -1,0 +1,225 @@
+"""What callbacks tell → span attributes under the names of `longpole.model.semconv`. Pure.
+
+Every function returns plain values that OpenTelemetry takes as they are: text, bool, int, float and
+tuples of text. Values that are not known are left out, never made up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from longpole.model import semconv
+from longpole.model.run import Kind
+from longpole.tracer.content import Captured, Redact, capture, clean_text
+from longpole.tracer.place import Place, user_tags
+from longpole.tracer.usage import Answer
+
+Attributes = dict[str, Any]
+
+JSON: Final = "application/json"
+TEXT: Final = "text/plain"
+_METADATA_LIMIT: Final = 16_000
+
+_OPENINFERENCE_KIND: Final[Mapping[Kind, str]] = {
+    Kind.LLM: "LLM",
+    Kind.TOOL: "TOOL",
+    Kind.RETRIEVER: "RETRIEVER",
+    Kind.EMBEDDING: "EMBEDDING",
+    Kind.PROMPT: "PROMPT",
+}
+
+_OPERATION: Final[Mapping[Kind, str]] = {
+    Kind.TOOL: "execute_tool",
+    Kind.RETRIEVER: "retrieval",
+    Kind.EMBEDDING: "embeddings",
+}
+
+# LangChain's names of providers → those of the GenAI conventions; the rest are the same.
+_PROVIDER: Final[Mapping[str, str]] = {
+    "amazon_bedrock": "aws.bedrock",
+    "bedrock": "aws.bedrock",
+    "bedrock_converse": "aws.bedrock",
+    "azure_openai": "azure.ai.openai",
+    "azure": "azure.ai.inference",
+    "vertexai": "gcp.vertex_ai",
+    "google_vertexai": "gcp.vertex_ai",
+    "google_genai": "gcp.gen_ai",
+    "google_generativeai": "gcp.gemini",
+    "mistralai": "mistral_ai",
+    "mistral": "mistral_ai",
+    "xai": "x_ai",
+}
+
+# Written by LangChain and LangGraph, not by the caller; what matters of it has its own attribute.
+_FRAMEWORK_METADATA: Final = (
+    "ls_",
+    "lc_",
+    "langgraph_",
+    "checkpoint_",
+    "LANGSMITH_",
+    "LANGCHAIN_",
+    "__pregel",
+)
+_SESSION_KEYS: Final = ("session_id", "thread_id", "conversation_id")
+
+
+def of_identity(kind: Kind, langchain_run_id: object) -> Attributes:
+    """Return kind and ids of a span."""
+    attributes: Attributes = {
+        semconv.LONGPOLE_KIND: kind.value,
+        semconv.OPENINFERENCE_SPAN_KIND: _OPENINFERENCE_KIND.get(kind, "CHAIN"),
+    }
+    if langchain_run_id is not None:
+        attributes[semconv.LONGPOLE_LANGCHAIN_RUN_ID] = str(langchain_run_id)
+    if kind in _OPERATION:
+        attributes[semconv.GEN_AI_OPERATION_NAME] = _OPERATION[kind]
+    return attributes
+
+
+def of_place(place: Place, limit: int | None) -> Attributes:
+    """Return where a span stands; `limit` is the concurrency limit of the fan-out it is in."""
+    order = place.order
+    facts: Attributes = {
+        semconv.LONGPOLE_ROLE: place.role and place.role.value,
+        semconv.LONGPOLE_BRANCH: None if place.branch is None else clean_text(place.branch),
+        semconv.LONGPOLE_STEP: place.step,
+        semconv.LONGPOLE_ATTEMPT: place.attempt if place.attempt > 1 else None,
+        semconv.LONGPOLE_FAN_OUT: place.fan_out and place.fan_out.value,
+        semconv.LONGPOLE_FAN_OUT_LIMIT: limit if place.fan_out else None,
+        semconv.LONGPOLE_GROUP: order.group,
+        semconv.LONGPOLE_SEQ: order.seq,
+        semconv.LONGPOLE_SUPERSTEP: order.superstep,
+        semconv.LONGPOLE_AFTER: order.after,
+    }
+    return _known(facts)
+
+
+def of_caller(
+    tags: Sequence[str],
+    metadata: Mapping[str, Any],
+    inherited: Mapping[str, Any],
+    redact: Redact | None,
+) -> Attributes:
+    """Return the caller's own tags and metadata, as far as the parent does not have them too."""
+    attributes: Attributes = {}
+    own_tags = user_tags(tags)
+    if own_tags:
+        attributes[semconv.TAG_TAGS] = tuple(clean_text(tag) for tag in own_tags)
+    own = {
+        key: value
+        for key, value in metadata.items()
+        if type(key) is str and not key.startswith(_FRAMEWORK_METADATA) and key not in inherited
+    }
+    if own:
+        kept = capture(own, limit=_METADATA_LIMIT, redact=redact)
+        attributes[semconv.METADATA] = kept.text
+    return attributes
+
+
+def of_session(metadata: Mapping[str, Any]) -> Attributes:
+    """Return session and user that the caller named in the metadata of a root."""
+    session = next((_name(metadata.get(key)) for key in _SESSION_KEYS if metadata.get(key)), None)
+    return _known(
+        {
+            semconv.SESSION_ID: session,
+            semconv.GEN_AI_CONVERSATION_ID: session,
+            semconv.USER_ID: _name(metadata.get("user_id")),
+        }
+    )
+
+
+def of_request(
+    operation: str, metadata: Mapping[str, Any], invocation: Mapping[str, Any]
+) -> Attributes:
+    """Return what is asked of a model. `bind(model=…)` leaves `model_name` stale: not read."""
+    provider = _name(metadata.get("ls_provider"))
+    return _known(
+        {
+            semconv.GEN_AI_OPERATION_NAME: operation,
+            semconv.GEN_AI_PROVIDER_NAME: _PROVIDER.get(provider, provider) if provider else None,
+            semconv.GEN_AI_REQUEST_MODEL: _name(metadata.get("ls_model_name"))
+            or _name(invocation.get("model")),
+            semconv.GEN_AI_REQUEST_TEMPERATURE: _real(metadata.get("ls_temperature")),
+            semconv.GEN_AI_REQUEST_MAX_TOKENS: _integer(metadata.get("ls_max_tokens")),
+        }
+    )
+
+
+def of_tool(name: str, call_id: object) -> Attributes:
+    """Return what is asked of a tool."""
+    return _known(
+        {
+            semconv.GEN_AI_TOOL_NAME: clean_text(name),
+            semconv.GEN_AI_TOOL_CALL_ID: _name(call_id),
+        }
+    )
+
+
+def of_answer(answer: Answer) -> Attributes:
+    """Return what a model's end event told."""
+    usage = answer.usage
+    facts: Attributes = {
+        semconv.GEN_AI_RESPONSE_MODEL: answer.model and clean_text(answer.model),
+        semconv.GEN_AI_RESPONSE_ID: answer.response_id and clean_text(answer.response_id),
+        semconv.GEN_AI_RESPONSE_FINISH_REASONS: answer.finish_reasons or None,
+        semconv.LONGPOLE_CACHE_HIT: answer.cache_hit or None,
+    }
+    if usage is not None:
+        facts[semconv.GEN_AI_USAGE_INPUT_TOKENS] = usage.input_tokens
+        facts[semconv.GEN_AI_USAGE_OUTPUT_TOKENS] = usage.output_tokens
+        facts[semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS] = usage.cache_read_tokens or None
+        facts[semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS] = usage.cache_write_tokens or None
+        facts[semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS] = usage.reasoning_tokens or None
+    return _known(facts)
+
+
+def of_first_token(first_token_ns: int | None, start_ns: int) -> Attributes:
+    """Return when streaming began; both times are nanoseconds since the epoch."""
+    if first_token_ns is None:
+        return {}
+    return {
+        semconv.LONGPOLE_FIRST_TOKEN_NS: first_token_ns,
+        semconv.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK: (first_token_ns - start_ns) / 1e9,
+        semconv.GEN_AI_REQUEST_STREAM: True,
+    }
+
+
+def of_input(kept: Captured) -> Attributes:
+    """Return the attributes that carry an input."""
+    attributes: Attributes = {
+        semconv.INPUT_VALUE: kept.text,
+        semconv.INPUT_MIME_TYPE: JSON if kept.is_json else TEXT,
+    }
+    if kept.cut_from is not None:
+        attributes[semconv.LONGPOLE_INPUT_SIZE] = kept.cut_from
+    return attributes
+
+
+def of_output(kept: Captured) -> Attributes:
+    """Return the attributes that carry an output."""
+    attributes: Attributes = {
+        semconv.OUTPUT_VALUE: kept.text,
+        semconv.OUTPUT_MIME_TYPE: JSON if kept.is_json else TEXT,
+    }
+    if kept.cut_from is not None:
+        attributes[semconv.LONGPOLE_OUTPUT_SIZE] = kept.cut_from
+    return attributes
+
+
+def _known(facts: Attributes) -> Attributes:
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def _name(value: object) -> str | None:
+    if type(value) is str and value:
+        return clean_text(value)
+    return str(value) if type(value) is int else None
+
+
+def _integer(value: object) -> int | None:
+    return value if type(value) is int else None
+
+
+def _real(value: object) -> float | None:
+    return float(value) if type(value) in (int, float) else None  # type: ignore[arg-type]

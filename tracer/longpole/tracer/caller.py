@@ -1,0 +1,94 @@
+"""Which runnable started a run, and with which concurrency limit: read off the caller's frame.
+
+Callback events do not say what kind of runnable they come from: a retry wrapper bears the name of
+what it wraps, and `run_name` replaces every other name. An inline handler runs on the stack of the
+runnable itself, so its class is a few frames up. Where it is not to be found (rows of an `abatch`
+start in tasks of their own), nothing is claimed and the structural tags decide.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from enum import Enum, auto
+from types import FrameType
+from typing import Any, Final
+
+from langchain_core.runnables.base import (
+    Runnable,
+    RunnableEachBase,
+    RunnableParallel,
+    RunnableSequence,
+)
+from langchain_core.runnables.branch import RunnableBranch
+from langchain_core.runnables.fallbacks import RunnableWithFallbacks
+from langchain_core.runnables.retry import RunnableRetry
+
+_CALLBACKS_MODULE: Final = "langchain_core.callbacks.manager"
+_OWN_PACKAGE: Final = "longpole.tracer."
+_MAX_CALLERS: Final = 3
+
+
+class Shape(Enum):
+    """What a run does with the runs below it."""
+
+    PARALLEL = auto()
+    SEQUENCE = auto()
+    EACH = auto()
+    RETRY = auto()
+    FALLBACKS = auto()
+    BRANCH = auto()
+    RECORD = auto()
+    OTHER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who started a run; `max_concurrency` is what its configuration asks for."""
+
+    shape: Shape | None
+    max_concurrency: int | None
+
+
+UNKNOWN_CALLER: Final = Caller(None, None)
+
+_SHAPES: Final[tuple[tuple[type, Shape], ...]] = (
+    (RunnableParallel, Shape.PARALLEL),
+    (RunnableSequence, Shape.SEQUENCE),
+    (RunnableRetry, Shape.RETRY),
+    (RunnableEachBase, Shape.EACH),
+    (RunnableWithFallbacks, Shape.FALLBACKS),
+    (RunnableBranch, Shape.BRANCH),
+)
+_shape_of_class: dict[type, Shape] = {}
+
+
+def find_caller(depth: int = 1) -> Caller:
+    """Look up the stack, starting `depth` frames above, for the runnable that emits this event."""
+    frame: FrameType | None = sys._getframe(depth)
+    left = _MAX_CALLERS  # further up stands somebody else: the parent, or the user's code
+    while frame is not None and left:
+        module = frame.f_globals.get("__name__", "")
+        if module != _CALLBACKS_MODULE and not module.startswith(_OWN_PACKAGE):
+            held = frame.f_locals
+            owner = held.get("self")
+            if owner is not None and issubclass(type(owner), Runnable):
+                return Caller(_shape_of(type(owner)), _limit_in(held.get("config")))
+            left -= 1
+        frame = frame.f_back
+    return UNKNOWN_CALLER
+
+
+def _shape_of(cls: type) -> Shape:
+    shape = _shape_of_class.get(cls)
+    if shape is None:
+        shape = next((shape for base, shape in _SHAPES if issubclass(cls, base)), Shape.OTHER)
+        if len(_shape_of_class) > 4096:  # classes made at run time must not pile up
+            _shape_of_class.clear()
+        _shape_of_class[cls] = shape
+    return shape
+
+
+def _limit_in(config: Any) -> int | None:
+    limit = config.get("max_concurrency") if type(config) is dict else None
+    return limit if type(limit) is int and limit > 0 else None

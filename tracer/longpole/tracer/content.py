@@ -1,0 +1,305 @@
+"""Inputs and outputs of the user's code → JSON text that is safe to keep.
+
+Any object may come in: messages, documents, pydantic models, generators, cycles, ten megabytes of
+text, things whose `repr` raises or hangs. Out comes JSON text within a limit, made without running
+any code of the user: only exact built-in types are read as themselves, LangChain's own values and
+plain instances by their `__dict__`, everything else is named by its type. Generators are not
+consumed. What does not fit is cut and says so.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import pathlib
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from types import MemberDescriptorType
+from typing import Any, Final
+
+import orjson
+from langchain_core.documents import Document
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import Generation
+from langchain_core.prompt_values import PromptValue
+
+Redact = Callable[[str], str]
+"""Gets every text before it leaves the callback and returns what may be kept."""
+
+REDACTION_FAILED: Final = "[redaction failed]"
+_MAX_DEPTH: Final = 24
+_MAX_NODES: Final = 20_000
+_MAX_KEY: Final = 200
+_MESSAGE_FIELDS: Final = ("content", "name", "id", "tool_calls", "tool_call_id", "status")
+_WRITTEN_AS_TEXT: Final = (
+    datetime.datetime,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    decimal.Decimal,
+    uuid.UUID,
+    pathlib.PosixPath,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """Content as it is kept.
+
+    Attributes:
+        text: JSON, or the text itself where the value was a text.
+        is_json: which of the two.
+        cut_from: characters of text that there were, when some of them were cut; else `None`.
+    """
+
+    text: str
+    is_json: bool
+    cut_from: int | None
+
+
+def capture(value: object, *, limit: int, redact: Redact | None = None) -> Captured:
+    """Return what may be kept of a value, at most about `limit` characters of text."""
+    walk = _Walk(limit, redact)
+    if type(value) is str:
+        text = clean_text(walk.text(value))
+        return Captured(text, False, walk.cut_from)
+    tree = walk.visit(value, 0)
+    try:
+        text = orjson.dumps(tree).decode()
+    except (TypeError, ValueError):  # a lone surrogate or an integer beyond 64 bits
+        text = orjson.dumps(_portable(tree)).decode()
+    return Captured(text, True, walk.cut_from)
+
+
+def clean_text(text: str) -> str:
+    r"""Return the text with lone surrogates escaped, so that any encoder takes it.
+
+    >>> clean_text("a\ud800b")
+    'a\\ud800b'
+    """
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+def type_name(value: object) -> str:
+    """Return the qualified name of a value's class without asking the value."""
+    cls = type(value)
+    module = cls.__module__
+    name = cls.__qualname__
+    return name if module == "builtins" else f"{module}.{name}"
+
+
+class _Walk:
+    """One pass over a value, within a budget of characters, nodes and depth."""
+
+    __slots__ = ("_ancestors", "_cut", "_left", "_nodes", "_redact", "_seen_characters")
+
+    def __init__(self, limit: int, redact: Redact | None) -> None:
+        self._left = limit
+        self._nodes = _MAX_NODES
+        self._redact = redact
+        self._ancestors: set[int] = set()
+        self._seen_characters = 0
+        self._cut = False
+
+    @property
+    def cut_from(self) -> int | None:
+        return self._seen_characters if self._cut else None
+
+    def text(self, text: str) -> str:
+        if self._redact is not None:
+            text = redacted(text, self._redact)
+        size = len(text)
+        self._seen_characters += size
+        if size <= self._left:
+            self._left -= size
+            return text
+        kept = text[: self._left]
+        self._left = 0
+        self._cut = True
+        return f"{kept}… [cut {size - len(kept)} of {size} characters]"
+
+    def visit(self, value: Any, depth: int) -> Any:
+        cls = type(value)
+        self._nodes -= 1
+        if cls is str:
+            return self.text(value)
+        if value is None or cls is int or cls is bool or cls is float:
+            return value
+        if self._nodes < 0 or depth > _MAX_DEPTH:
+            self._cut = True
+            return f"[cut: {type_name(value)}]"
+        if id(value) in self._ancestors:
+            return f"[cycle: {type_name(value)}]"
+        self._ancestors.add(id(value))
+        try:
+            return _reader_of(cls)(self, value, depth)
+        finally:
+            self._ancestors.discard(id(value))
+
+    def entries(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        # Another thread may change the dict meanwhile: the copy is one step for the interpreter.
+        for key, held in dict.copy(value).items():
+            if self._nodes < 0:
+                self._cut = True
+                result["…"] = f"[cut {len(value) - len(result)} entries]"
+                break
+            result[_key(key)] = self.visit(held, depth + 1)
+        return result
+
+    def items(self, held: Iterable[Any], size: int, depth: int) -> list[Any]:
+        """Read the items that fit; `held` is copied first, since another thread may change it."""
+        fitting = list(islice(held, max(0, self._nodes)))
+        result = [self.visit(item, depth + 1) for item in fitting]
+        if size > len(result):
+            self._cut = True
+            result.append(f"[cut {size - len(result)} items]")
+        return result
+
+    def fields(self, held: dict[str, Any], names: tuple[str, ...], depth: int) -> dict[str, Any]:
+        return {
+            name: self.visit(held[name], depth + 1)
+            for name in names
+            if held.get(name) is not None and held[name] != []
+        }
+
+
+def redacted(text: str, redact: Redact) -> str:
+    """Return the text as `redact` leaves it; nothing of it when `redact` fails."""
+    try:
+        kept = redact(text)
+    except Exception:  # noqa: BLE001 - the hook is the user's; a failing one must not leak the text
+        return REDACTION_FAILED
+    return kept if type(kept) is str else REDACTION_FAILED
+
+
+Reader = Callable[[_Walk, Any, int], Any]
+_readers: dict[type, Reader] = {}
+_MAX_READERS: Final = 4096
+
+
+def _reader_of(cls: type) -> Reader:
+    """Return how values of a class are read; found once a class, never by asking the value."""
+    reader = _readers.get(cls)
+    if reader is None:
+        if len(_readers) >= _MAX_READERS:  # classes made at run time must not pile up
+            _readers.clear()
+        reader = _readers[cls] = _find_reader(cls)
+    return reader
+
+
+def _find_reader(cls: type) -> Reader:
+    for base, reader in _READERS:
+        if issubclass(cls, base):
+            return reader
+    if cls in _WRITTEN_AS_TEXT:
+        return lambda walk, value, depth: str(value)
+    held_by_class = [name for base in cls.__mro__ for name in vars(base)]
+    if "__pydantic_fields__" in held_by_class:
+        return lambda walk, value, depth: walk.entries(_instance_dict(value), depth)
+    if "__dataclass_fields__" in held_by_class:
+        return _read_dataclass
+    return lambda walk, value, depth: f"[{type_name(value)}]"
+
+
+def _read_message(walk: _Walk, value: Any, depth: int) -> Any:
+    held = _instance_dict(value)
+    role = {"role": held.get("role") or held.get("type")}
+    return role | walk.fields(held, _MESSAGE_FIELDS, depth)
+
+
+def _read_document(walk: _Walk, value: Any, depth: int) -> Any:
+    return walk.fields(_instance_dict(value), ("id", "page_content", "metadata"), depth)
+
+
+def _read_prompt(walk: _Walk, value: Any, depth: int) -> Any:
+    held = _instance_dict(value)
+    return walk.visit(held.get("messages", held.get("text")), depth + 1)
+
+
+def _read_generation(walk: _Walk, value: Any, depth: int) -> Any:
+    return walk.fields(_instance_dict(value), ("text", "message", "generation_info"), depth)
+
+
+def _read_dataclass(walk: _Walk, value: Any, depth: int) -> Any:
+    held = dict(_instance_dict(value))
+    for base in type(value).__mro__:
+        for name, member in vars(base).items():
+            if isinstance(member, MemberDescriptorType):
+                try:
+                    held[name] = member.__get__(value)
+                except AttributeError:  # the slot was never filled
+                    continue
+    return walk.entries(held, depth)
+
+
+_READERS: Final[tuple[tuple[type | tuple[type, ...], Reader], ...]] = (
+    (dict, lambda walk, value, depth: walk.entries(value, depth)),
+    (list, lambda walk, value, depth: walk.items(list.__iter__(value), list.__len__(value), depth)),
+    (
+        tuple,
+        lambda walk, value, depth: walk.items(tuple.__iter__(value), tuple.__len__(value), depth),
+    ),
+    (set, lambda walk, value, depth: walk.items(set.copy(value), set.__len__(value), depth)),
+    (
+        frozenset,
+        lambda walk, value, depth: walk.items(
+            frozenset.__iter__(value), frozenset.__len__(value), depth
+        ),
+    ),
+    (BaseMessage, _read_message),
+    (Document, _read_document),
+    (PromptValue, _read_prompt),
+    (Generation, _read_generation),
+    (enum.Enum, lambda walk, value, depth: walk.visit(value._value_, depth + 1)),
+    (
+        (bytes, bytearray, memoryview),
+        lambda walk, value, depth: f"[{type(value).__name__}: {memoryview(value).nbytes} bytes]",
+    ),
+    # Subclasses of the plain types: their own methods are not asked.
+    (str, lambda walk, value, depth: walk.text(str.__str__(value))),
+    (int, lambda walk, value, depth: int.__int__(value)),
+    (float, lambda walk, value, depth: float.__float__(value)),
+    (type, lambda walk, value, depth: f"[class {value.__module__}.{value.__qualname__}]"),
+)
+
+
+def _instance_dict(value: object) -> dict[str, Any]:
+    try:
+        held = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    return held if type(held) is dict else {}
+
+
+def _key(key: Any) -> str:
+    cls = type(key)
+    if cls is str:
+        return key if len(key) <= _MAX_KEY else f"{key[:_MAX_KEY]}…"
+    if key is None or cls in (int, float, bool) or cls in _WRITTEN_AS_TEXT:
+        return str(key)
+    if cls is tuple:
+        return "(" + ", ".join(_key(part) for part in key[:8] if type(part) is not tuple) + ")"
+    return f"[{type_name(key)}]"
+
+
+def _portable(tree: Any) -> Any:
+    """Return the tree with texts and integers that every JSON reader takes; depth is bounded."""
+    if type(tree) is str:
+        return clean_text(tree)
+    if type(tree) is int and not -(2**63) <= tree < 2**64:
+        return str(tree) if abs(tree) < 10**4000 else "[integer of over 4000 digits]"
+    if type(tree) is dict:
+        return {clean_text(key): _portable(held) for key, held in tree.items()}
+    if type(tree) is list:
+        return [_portable(held) for held in tree]
+    return tree

@@ -1,0 +1,83 @@
+"""`python -m longpole.tracer.demo`: arguments in, recorded runs in a store out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import Final
+
+from longpole.tracer import LongpoleHandler
+from longpole.tracer.demo.programme import SCENES, run_scenes
+from longpole.tracer.demo.stage import SceneResult
+
+_FLUSH_TIMEOUT_S: Final = 30.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Record the demo and print one line for each scene.
+
+    Returns:
+        0 when every scene went as it should (some are meant to end in an error), 1 when the
+        store did not take everything in time.
+    """
+    options = _parser().parse_args(arguments)
+    handler = LongpoleHandler(options.store)
+    try:
+        run_scenes(handler, speed=options.speed, only=options.only, report=_print)
+        is_stored = handler.flush(timeout_s=_FLUSH_TIMEOUT_S)
+    finally:
+        handler.close()
+    if not is_stored:
+        print(f"the store did not take everything within {_FLUSH_TIMEOUT_S:.0f} s", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m longpole.tracer.demo",
+        description="Record real parallel chains with built-in fake models: no key, no network.",
+    )
+    parser.add_argument("--store", metavar="URL", help="where to record (default: LONGPOLE_STORE)")
+    parser.add_argument(
+        "--speed", type=_speed, default=1.0, metavar="FACTOR", help="20 is twenty times faster"
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[scene.name for scene in SCENES],
+        metavar="SCENE",
+        help="play this scene only, may be repeated: " + ", ".join(scene.name for scene in SCENES),
+    )
+    return parser
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return speed
+
+
+def _print(result: SceneResult) -> None:
+    print(_line(result), flush=True)
+
+
+def _line(result: SceneResult) -> str:
+    if result.skipped is not None:
+        return f"{result.name:<20} skipped: {result.skipped}"
+    wall = f"{result.wall_ns / 1e9:6.2f} s"
+    if result.error is not None:
+        told = textwrap.shorten(result.error, 80, placeholder=" …")
+        return f"{result.name:<20} {wall}  failed, as it should: {told}"
+    runs = len(result.outputs)
+    return f"{result.name:<20} {wall}  {runs} run{'' if runs == 1 else 's'}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

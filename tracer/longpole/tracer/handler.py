@@ -1,0 +1,450 @@
+"""LangChain's callbacks → spans; the only file that knows LangChain's event methods.
+
+One line attaches it: `config={"callbacks": [LongpoleHandler()]}`. It runs inline, on the thread of
+the traced chain, so events come in order and carry the chain's context; it reads the clock first,
+raises nothing, changes nothing, and when a callback returns, what it saw is on disk.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.documents import Document
+from langchain_core.messages import BaseMessage, ToolMessage
+from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
+from opentelemetry.sdk.trace import TracerProvider
+
+from longpole.model.run import Kind, SpanError
+from longpole.model.settings import Settings, read_settings
+from longpole.tracer import attributes as attributes_of
+from longpole.tracer.attributes import Attributes
+from longpole.tracer.caller import find_caller
+from longpole.tracer.clock import Clock, now_ns
+from longpole.tracer.content import Captured, Redact, capture, clean_text, type_name
+from longpole.tracer.pipeline import HandlerStats, pipeline_for
+from longpole.tracer.spans import Start
+from longpole.tracer.usage import read_answer
+
+_log = logging.getLogger("longpole")
+
+_KIND_OF_RUN_TYPE: Final[Mapping[object, Kind]] = {
+    "prompt": Kind.PROMPT,
+    "parser": Kind.PARSER,
+    "tool": Kind.TOOL,
+    "retriever": Kind.RETRIEVER,
+    "embedding": Kind.EMBEDDING,
+    "llm": Kind.LLM,
+}
+
+
+class LongpoleHandler(BaseCallbackHandler):
+    """Records every run it sees, with its branches, into the store.
+
+    Args:
+        store: URL or path of the store; default: `LONGPOLE_STORE`, else one file a user.
+        tracer_provider: the spans go through this OpenTelemetry provider, and so to its exporters
+            too; default: one of Longpole's own that samples everything.
+        capture_content: whether inputs and outputs are recorded; default: the setting.
+        content_limit: characters of one input or output that are kept; default: the setting.
+        redact: gets every text of inputs, outputs, metadata and errors, returns what may be kept.
+        clock: nanoseconds since the epoch; for tests.
+
+    Raises:
+        SettingsError: an argument or a `LONGPOLE_*` variable cannot be used. Trouble with the
+            store itself never raises here: it is logged, counted, and spans wait on disk.
+    """
+
+    run_inline = True
+    raise_error = False
+
+    def __init__(
+        self,
+        store: str | None = None,
+        *,
+        tracer_provider: TracerProvider | None = None,
+        capture_content: bool | None = None,
+        content_limit: int | None = None,
+        redact: Redact | None = None,
+        clock: Clock = now_ns,
+    ) -> None:
+        settings: Settings = read_settings()
+        self._pipeline = pipeline_for(store or settings.store, tracer_provider, settings)
+        self._spans = self._pipeline.spans
+        self._clock = clock
+        self._redact = redact
+        self._captures = settings.capture_content if capture_content is None else capture_content
+        self._limit = settings.content_limit if content_limit is None else content_limit
+
+    def flush(self, timeout_s: float = 10.0) -> bool:
+        """Wait until all that was recorded is in the database; whether it is."""
+        return self._pipeline.flush(timeout_s)
+
+    def close(self) -> None:
+        """Flush what can be flushed soon; the handler may still be used afterwards."""
+        self._pipeline.flush(self._pipeline.settings.exit_timeout_s)
+
+    def stats(self) -> HandlerStats:
+        """Return what was seen, written, is waiting, was dropped, and errors swallowed."""
+        return self._pipeline.stats()
+
+    # --- starts ------------------------------------------------------------------------------
+
+    def on_chain_start(
+        self,
+        serialized: dict[str, Any] | None,
+        inputs: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Open the span of a chain, prompt, parser, graph or node."""
+        start_ns = self._clock()
+        kind = _KIND_OF_RUN_TYPE.get(kwargs.get("run_type"), Kind.CHAIN)
+        # While streaming, the real input is known only at the end.
+        streamed = type(inputs) is dict and inputs == {"input": ""}
+        self._open(
+            "on_chain_start",
+            lambda: Start(
+                uuid=run_id,
+                parent_uuid=parent_run_id,
+                name=_name(kwargs, serialized, kind),
+                kind=kind,
+                start_ns=start_ns,
+                tags=tags or (),
+                metadata=metadata or {},
+                caller=find_caller(),
+                streamed=streamed,
+                attributes={} if streamed else self._input(inputs),
+            ),
+        )
+
+    def on_chat_model_start(
+        self,
+        serialized: dict[str, Any] | None,
+        messages: list[list[BaseMessage]],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Open the span of a chat model call."""
+        start_ns = self._clock()
+        self._open_model(
+            "on_chat_model_start",
+            start_ns,
+            "chat",
+            messages[0] if len(messages) == 1 else messages,
+            serialized,
+            run_id,
+            parent_run_id,
+            tags,
+            metadata,
+            kwargs,
+        )
+
+    def on_llm_start(
+        self,
+        serialized: dict[str, Any] | None,
+        prompts: list[str],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Open the span of a text model call."""
+        start_ns = self._clock()
+        self._open_model(
+            "on_llm_start",
+            start_ns,
+            "text_completion",
+            prompts[0] if len(prompts) == 1 else prompts,
+            serialized,
+            run_id,
+            parent_run_id,
+            tags,
+            metadata,
+            kwargs,
+        )
+
+    def _open_model(
+        self,
+        event: str,
+        start_ns: int,
+        operation: str,
+        inputs: object,
+        serialized: dict[str, Any] | None,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        tags: list[str] | None,
+        metadata: dict[str, Any] | None,
+        kwargs: dict[str, Any],
+    ) -> None:
+        invocation = kwargs.get("invocation_params") or {}
+        self._open(
+            event,
+            lambda: Start(
+                uuid=run_id,
+                parent_uuid=parent_run_id,
+                name=_name(kwargs, serialized, Kind.LLM),
+                kind=Kind.LLM,
+                start_ns=start_ns,
+                tags=tags or (),
+                metadata=metadata or {},
+                caller=find_caller(),
+                attributes={
+                    **attributes_of.of_request(operation, metadata or {}, invocation),
+                    **self._input(inputs),
+                },
+            ),
+        )
+
+    def on_tool_start(
+        self,
+        serialized: dict[str, Any] | None,
+        input_str: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        inputs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Open the span of a tool call."""
+        start_ns = self._clock()
+        call_id = kwargs.get("tool_call_id")
+        name = _name(kwargs, serialized, Kind.TOOL)
+        self._open(
+            "on_tool_start",
+            lambda: Start(
+                uuid=run_id,
+                parent_uuid=parent_run_id,
+                name=name,
+                kind=Kind.TOOL,
+                start_ns=start_ns,
+                tags=tags or (),
+                metadata=metadata or {},
+                caller=find_caller(),
+                tool_call_id=call_id if type(call_id) is str else None,
+                attributes={
+                    **attributes_of.of_tool(name, call_id),
+                    **self._input(input_str if inputs is None else inputs),
+                },
+            ),
+        )
+
+    def on_retriever_start(
+        self,
+        serialized: dict[str, Any] | None,
+        query: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Open the span of a retriever call."""
+        start_ns = self._clock()
+        self._open(
+            "on_retriever_start",
+            lambda: Start(
+                uuid=run_id,
+                parent_uuid=parent_run_id,
+                name=_name(kwargs, serialized, Kind.RETRIEVER),
+                kind=Kind.RETRIEVER,
+                start_ns=start_ns,
+                tags=tags or (),
+                metadata=metadata or {},
+                caller=find_caller(),
+                attributes=self._input(query),
+            ),
+        )
+
+    # --- in between --------------------------------------------------------------------------
+
+    def on_llm_new_token(
+        self,
+        token: str | list[str | dict[str, Any]],
+        *,
+        chunk: GenerationChunk | ChatGenerationChunk | None = None,
+        run_id: UUID,
+        **kwargs: Any,
+    ) -> None:
+        """Note when the first token arrived; empty chunks carry usage, not tokens."""
+        run = self._spans.runs.get(run_id)
+        if run is None or run.first_token_ns is not None:
+            return
+        if token or getattr(getattr(chunk, "message", None), "tool_call_chunks", None):
+            run.first_token_ns = self._clock()
+            run.streamed = True
+
+    # --- ends --------------------------------------------------------------------------------
+
+    def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Close the span of a chain."""
+        end_ns = self._clock()
+        self._close(
+            "on_chain_end", run_id, end_ns, lambda: self._late_input(kwargs) | self._output(outputs)
+        )
+
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+        """Close the span of a model call."""
+        end_ns = self._clock()
+        self._close("on_llm_end", run_id, end_ns, lambda: self._answer(response))
+
+    def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Close the span of a tool call; a failure that the tool handled is told by its message."""
+        end_ns = self._clock()
+        if isinstance(output, ToolMessage) and output.status == "error":
+            self._guard(
+                "on_tool_end",
+                lambda: self._spans.fail_as(
+                    run_id, end_ns, self._tool_error(output), self._output(output)
+                ),
+            )
+            return
+        self._close("on_tool_end", run_id, end_ns, lambda: self._output(output))
+
+    def on_retriever_end(
+        self, documents: Sequence[Document], *, run_id: UUID, **kwargs: Any
+    ) -> None:
+        """Close the span of a retriever call."""
+        end_ns = self._clock()
+        self._close("on_retriever_end", run_id, end_ns, lambda: self._output(documents))
+
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Close the span of a chain that an exception ended."""
+        end_ns = self._clock()
+        self._fail("on_chain_error", run_id, end_ns, error, lambda: self._late_input(kwargs))
+
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Close the span of a model call that failed; a broken stream brings what had arrived."""
+        end_ns = self._clock()
+        partial = kwargs.get("response")
+        self._fail(
+            "on_llm_error",
+            run_id,
+            end_ns,
+            error,
+            lambda: self._answer(partial) if isinstance(partial, LLMResult) else {},
+        )
+
+    def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Close the span of a tool call that an exception ended."""
+        end_ns = self._clock()
+        self._fail("on_tool_error", run_id, end_ns, error, dict)
+
+    def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Close the span of a retriever call that an exception ended."""
+        end_ns = self._clock()
+        self._fail("on_retriever_error", run_id, end_ns, error, dict)
+
+    # --- guarded steps -----------------------------------------------------------------------
+
+    def _open(self, event: str, start: Callable[[], Start]) -> None:
+        self._guard(event, lambda: self._spans.open(start(), self._redact))
+
+    def _close(
+        self,
+        event: str,
+        run_id: UUID,
+        end_ns: int,
+        attributes: Callable[[], Attributes],
+    ) -> None:
+        self._guard(
+            event, lambda: self._spans.close(run_id, end_ns, self._safely(event, attributes))
+        )
+
+    def _fail(
+        self,
+        event: str,
+        run_id: UUID,
+        end_ns: int,
+        error: BaseException,
+        attributes: Callable[[], Attributes],
+    ) -> None:
+        self._guard(
+            event,
+            lambda: self._spans.fail(
+                run_id, end_ns, error, self._safely(event, attributes), self._redact
+            ),
+        )
+
+    def _guard(self, event: str, step: Callable[[], object]) -> None:
+        """Run a step of ours; the traced chain never sees what goes wrong in it."""
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - the promise of this file
+            self._swallow(event, error)
+
+    def _safely(self, event: str, attributes: Callable[[], Attributes]) -> Attributes:
+        """Return attributes, or none of them: a span that cannot be described still ends."""
+        try:
+            return attributes()
+        except Exception as error:  # noqa: BLE001 - see `_guard`
+            self._swallow(event, error)
+            return {}
+
+    def _swallow(self, event: str, error: Exception) -> None:
+        if self._pipeline.count_error(event, type_name(error)):
+            _log.warning(
+                "longpole could not record all of %s and goes on; counted in stats(): %s",
+                event,
+                type_name(error),
+                exc_info=error,
+            )
+
+    # --- content -----------------------------------------------------------------------------
+
+    def _input(self, value: object) -> Attributes:
+        return self._content("input", attributes_of.of_input, value)
+
+    def _output(self, value: object) -> Attributes:
+        return self._content("output", attributes_of.of_output, value)
+
+    def _content(
+        self, which: str, named: Callable[[Captured], Attributes], value: object
+    ) -> Attributes:
+        if not self._captures:
+            return {}
+        return self._safely(
+            which, lambda: named(capture(value, limit=self._limit, redact=self._redact))
+        )
+
+    def _late_input(self, kwargs: Mapping[str, Any]) -> Attributes:
+        inputs = kwargs.get("inputs")
+        return {} if inputs is None else self._input(inputs)
+
+    def _answer(self, response: LLMResult) -> Attributes:
+        generations = response.generations
+        choices = generations[0] if len(generations) == 1 else generations
+        shown = choices[0] if len(choices) == 1 else choices
+        message = getattr(shown, "message", shown)
+        return {
+            **attributes_of.of_answer(read_answer(response)),
+            **(self._output(message) if choices else {}),
+        }
+
+    def _tool_error(self, message: ToolMessage) -> SpanError:
+        kept = capture(message.content, limit=2_000, redact=self._redact)
+        return SpanError(type="ToolError", message=kept.text)
+
+
+def _name(kwargs: Mapping[str, Any], serialized: Mapping[str, Any] | None, kind: Kind) -> str:
+    """Return the name of a run: as configured, else of its class, else of its kind."""
+    given = kwargs.get("name")
+    if not given and serialized:
+        given = serialized.get("name") or (serialized.get("id") or [None])[-1]
+    return clean_text(given) if type(given) is str else kind.value

@@ -1,0 +1,154 @@
+"""The runs that have started and not ended, by LangChain's run id.
+
+LangChain names the parent of each run, with two gaps that this table closes: candidates of
+`with_fallbacks` are given their wrapper's parent, and some parents are runs no handler ever saw.
+In both cases LangChain's own configuration context names the innermost chain body, which is the
+truth. Source: the `parent_run_id` of the manager in `var_child_runnable_config`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from langchain_core.runnables.config import var_child_runnable_config
+from opentelemetry.trace import Span as OtelSpan
+
+from longpole.model.run import Kind
+from longpole.tracer.caller import Shape
+
+MAX_OPEN: Final = 100_000
+"""Runs that may be open at once; beyond it the oldest is given up, so that memory stays bounded."""
+
+
+class OpenRun:
+    """One run between its start and its end."""
+
+    __slots__ = (
+        "children",
+        "first_token_ns",
+        "inherited",
+        "is_open",
+        "kind",
+        "metadata",
+        "parent",
+        "position",
+        "raised",
+        "run_id",
+        "shape",
+        "span",
+        "span_id",
+        "start_ns",
+        "streamed",
+        "task",
+        "task_tries",
+        "uuid",
+        "waits",
+    )
+
+    def __init__(
+        self,
+        *,
+        uuid: UUID | None,
+        run_id: str,
+        parent: OpenRun | None,
+        span: OtelSpan,
+        kind: Kind,
+        shape: Shape | None,
+        start_ns: int,
+        inherited: frozenset[str],
+        metadata: Mapping[str, Any],
+        task: str | None,
+    ) -> None:
+        self.uuid = uuid
+        self.run_id = run_id
+        self.parent = parent
+        self.span = span
+        self.span_id = format(span.get_span_context().span_id, "016x")
+        self.kind = kind
+        self.shape = shape
+        self.start_ns = start_ns
+        self.inherited = inherited
+        self.metadata = metadata
+        self.task = task
+        self.is_open = True
+        self.streamed = False
+        self.waits = False
+        self.first_token_ns: int | None = None
+        self.raised: int | None = None
+        self.children: set[OpenRun] = set()
+        self.position: Iterator[int] = itertools.count()
+        self.task_tries: dict[str, list[str]] = {}
+
+    def is_below(self, other: OpenRun) -> bool:
+        """Whether `other` is this run or an ancestor of it."""
+        at: OpenRun | None = self
+        while at is not None and at is not other:
+            at = at.parent
+        return at is other
+
+    def open_descendants(self) -> list[OpenRun]:
+        """All runs below that are open, deepest last."""
+        found: list[OpenRun] = []
+        work = list(self.children)
+        while work:
+            run = work.pop()
+            found.append(run)
+            work.extend(run.children)
+        return found
+
+
+class OpenRuns:
+    """The table; every step of it is one step for the interpreter, so threads need no lock."""
+
+    def __init__(self) -> None:
+        self._by_uuid: dict[UUID, OpenRun] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_uuid)
+
+    def __contains__(self, uuid: object) -> bool:
+        return uuid in self._by_uuid
+
+    def get(self, uuid: UUID) -> OpenRun | None:
+        """Return the open run of this id."""
+        return self._by_uuid.get(uuid)
+
+    def parent_for(self, parent_uuid: UUID | None) -> OpenRun | None:
+        """Return the run that a starting run belongs to, repaired as told above."""
+        named = self._by_uuid.get(parent_uuid) if parent_uuid is not None else None
+        config = var_child_runnable_config.get()
+        body_uuid = getattr((config or {}).get("callbacks"), "parent_run_id", None)
+        if body_uuid is None or body_uuid == parent_uuid:
+            return named
+        body = self._by_uuid.get(body_uuid)
+        if body is not None and (named is None or body.is_below(named)):
+            return body
+        return named
+
+    def add(self, run: OpenRun) -> OpenRun | None:
+        """Enter a run; return the oldest one when there are too many, for the caller to end."""
+        if run.uuid is not None:
+            self._by_uuid[run.uuid] = run
+        if run.parent is not None:
+            run.parent.children.add(run)
+        if len(self._by_uuid) <= MAX_OPEN:
+            return None
+        oldest = next(iter(self._by_uuid), None)
+        return None if oldest is None else self.pop(oldest)
+
+    def pop(self, uuid: UUID) -> OpenRun | None:
+        """Take a run out; `None` when it is not open, so that a second end is harmless."""
+        run = self._by_uuid.pop(uuid, None)
+        if run is not None:
+            self.close(run)
+        return run
+
+    @staticmethod
+    def close(run: OpenRun) -> None:
+        """Mark a run as ended and let go of it."""
+        run.is_open = False
+        if run.parent is not None:
+            run.parent.children.discard(run)

@@ -1,0 +1,298 @@
+"""Runs that start and end → OpenTelemetry spans that open and close.
+
+The one place where spans are made: it knows the table of open runs, the tracer and the clock, and
+nothing of LangChain's events. All handlers of one store share it, so that a run that two of them
+see is recorded once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanKind, StatusCode, Tracer
+
+from longpole.model import semconv
+from longpole.model.run import FanOutKind, Kind, SpanError, Status
+from longpole.tracer import attributes as attributes_of
+from longpole.tracer.attributes import Attributes
+from longpole.tracer.caller import Caller
+from longpole.tracer.content import Redact, clean_text
+from longpole.tracer.endings import describe, is_stop, stack_of, status_of, waits_for_answer
+from longpole.tracer.open_runs import OpenRun, OpenRuns
+from longpole.tracer.place import (
+    Above,
+    Place,
+    Started,
+    default_pool_size,
+    handed_down,
+    place_of,
+    task_of,
+)
+
+_LEAVES = frozenset({Kind.LLM, Kind.TOOL, Kind.RETRIEVER})
+_NO_METADATA: Mapping[str, Any] = {}
+
+
+class Umbrella(Protocol):
+    """Groups runs that would be roots of their own (see `record`)."""
+
+    def root_in(self, spans: Spans) -> OpenRun | None:
+        """Return the run that such roots belong to, opened on first use."""
+        ...
+
+
+UMBRELLA: ContextVar[Umbrella | None] = ContextVar("longpole_umbrella", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A start event in the tracer's own terms."""
+
+    uuid: UUID | None
+    parent_uuid: UUID | None
+    name: str
+    kind: Kind
+    start_ns: int
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    caller: Caller
+    tool_call_id: str | None = None
+    streamed: bool = False
+    attributes: Attributes = field(default_factory=dict)
+
+
+class Spans:
+    """Opens and closes the spans of all runs that go to one store."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+        self.runs = OpenRuns()
+
+    def open(self, start: Start, redact: Redact | None) -> OpenRun | None:
+        """Open a span; `None` when another handler has opened it already."""
+        if start.uuid is not None and start.uuid in self.runs:
+            return None
+        parent = self.runs.parent_for(start.parent_uuid)
+        umbrella = UMBRELLA.get() if parent is None else None
+        if umbrella is not None:
+            parent = umbrella.root_in(self)
+        return self.open_below(parent, start, redact)
+
+    def open_below(self, parent: OpenRun | None, start: Start, redact: Redact | None) -> OpenRun:
+        """Open a span below a run that is known, or as a root."""
+        task = task_of(start.metadata)
+        kind = _kind(start.kind, task, parent)
+        place = _place(start, kind, parent, task)
+        run = self._open_span(start, kind, place, parent, task, redact)
+        if task is not None and parent is not None and place.fan_out is not None:
+            parent.task_tries.setdefault(task, []).append(run.span_id)
+        given_up = self.runs.add(run)
+        if given_up is not None:
+            self._finish(given_up, start.start_ns, Status.CANCELLED, {})
+        return run
+
+    def _open_span(
+        self,
+        start: Start,
+        kind: Kind,
+        place: Place,
+        parent: OpenRun | None,
+        task: str | None,
+        redact: Redact | None,
+    ) -> OpenRun:
+        inherited = _NO_METADATA if parent is None else parent.metadata
+        attributes = {
+            **attributes_of.of_identity(kind, start.uuid),
+            **attributes_of.of_place(place, _limit(place, start.caller)),
+            **attributes_of.of_caller(start.tags, start.metadata, inherited, redact),
+            **start.attributes,
+        }
+        if start.streamed:
+            attributes[semconv.LONGPOLE_STREAMED] = True
+        context, run_id = _whereabouts(parent)
+        if parent is None:
+            attributes[semconv.LONGPOLE_RUN_ROOT] = True
+            attributes.update(attributes_of.of_session(start.metadata))
+        if run_id is not None:
+            attributes[semconv.LONGPOLE_RUN_ID] = run_id
+        span = self._tracer.start_span(
+            clean_text(start.name),
+            context=context,
+            kind=SpanKind.CLIENT if kind is Kind.LLM else SpanKind.INTERNAL,
+            attributes=attributes,
+            start_time=start.start_ns,
+        )
+        return OpenRun(
+            uuid=start.uuid,
+            run_id=run_id or format(span.get_span_context().trace_id, "032x"),
+            parent=parent,
+            span=span,
+            kind=kind,
+            shape=start.caller.shape,
+            start_ns=start.start_ns,
+            inherited=handed_down(start.tags, None if parent is None else parent.inherited),
+            metadata=start.metadata,
+            task=task,
+        )
+
+    def close(self, uuid: UUID, end_ns: int, attributes: Attributes) -> None:
+        """Close the span of a run that returned; unknown and closed runs are left alone."""
+        run = self.runs.pop(uuid)
+        if run is not None:
+            # A graph returns as usual when one of its nodes waits for an answer.
+            status = Status.INTERRUPTED if run.waits else Status.OK
+            self._finish(run, end_ns, status, attributes)
+
+    def fail(
+        self,
+        uuid: UUID,
+        end_ns: int,
+        error: BaseException,
+        attributes: Attributes,
+        redact: Redact | None,
+    ) -> None:
+        """Close the span of a run that an exception ended; control flow is not failure."""
+        run = self.runs.pop(uuid)
+        if run is None:
+            return
+        status = status_of(error)
+        if is_stop(error):
+            self._stop_leaves_below(run, end_ns)
+        if run.parent is not None and waits_for_answer(error):
+            run.parent.waits = True
+        if status is not Status.ERROR:
+            self._finish(run, end_ns, status, attributes)
+            return
+        # The same exception passes every ancestor: where it was raised is told once, at the origin.
+        if run.raised != id(error):
+            attributes = {**attributes, semconv.EXCEPTION_STACKTRACE: stack_of(error)}
+        if run.parent is not None:
+            run.parent.raised = id(error)
+        self._finish(run, end_ns, status, attributes, describe(error, redact))
+
+    def fail_as(self, uuid: UUID, end_ns: int, error: SpanError, attributes: Attributes) -> None:
+        """Close the span of a run that reported a failure without raising it."""
+        run = self.runs.pop(uuid)
+        if run is not None:
+            self._finish(run, end_ns, Status.ERROR, attributes, error)
+
+    def close_root(self, run: OpenRun, end_ns: int, error: BaseException | None) -> None:
+        """Close a run that no LangChain event ends."""
+        self.runs.close(run)
+        if error is None:
+            self._finish(run, end_ns, Status.OK, {})
+        else:
+            status = status_of(error)
+            self._finish(
+                run, end_ns, status, {}, describe(error) if status is Status.ERROR else None
+            )
+
+    def _stop_leaves_below(self, run: OpenRun, end_ns: int) -> None:
+        """Close model, tool and retriever calls below: LangChain never ends cancelled ones."""
+        for below in run.open_descendants():
+            if below.kind in _LEAVES and below.uuid is not None:
+                stopped = self.runs.pop(below.uuid)
+                if stopped is not None:
+                    self._finish(stopped, end_ns, Status.CANCELLED, {})
+
+    @staticmethod
+    def _finish(
+        run: OpenRun,
+        end_ns: int,
+        status: Status,
+        attributes: Attributes,
+        error: SpanError | None = None,
+    ) -> None:
+        span = run.span
+        ending = {
+            **attributes,
+            **attributes_of.of_first_token(run.first_token_ns, run.start_ns),
+        }
+        if run.streamed:
+            ending[semconv.LONGPOLE_STREAMED] = True
+        if status in (Status.CANCELLED, Status.INTERRUPTED):
+            ending[semconv.LONGPOLE_STATUS] = status.value
+        if error is not None:
+            ending[semconv.ERROR_TYPE] = error.type
+            span.set_status(StatusCode.ERROR, error.message)
+        elif status is Status.OK:
+            span.set_status(StatusCode.OK)
+        if ending:
+            span.set_attributes(ending)
+        span.end(max(end_ns, run.start_ns))
+
+
+def _kind(kind: Kind, task: str | None, parent: OpenRun | None) -> Kind:
+    """A LangGraph task is a node, whatever runs in it."""
+    if kind is Kind.CHAIN and task is not None and parent is not None and parent.task != task:
+        return Kind.NODE
+    return kind
+
+
+def _place(start: Start, kind: Kind, parent: OpenRun | None, task: str | None) -> Place:
+    started = Started(
+        kind=kind,
+        shape=start.caller.shape,
+        tags=start.tags,
+        metadata=start.metadata,
+        tool_call_id=start.tool_call_id,
+    )
+    if parent is None:
+        return place_of(started, None)
+    tries = parent.task_tries.get(task, ()) if task is not None else ()
+    above = Above(
+        kind=parent.kind,
+        shape=parent.shape,
+        inherited=parent.inherited,
+        task=parent.task,
+        position=next(parent.position),
+        task_tries=tries,
+    )
+    return place_of(started, above)
+
+
+def _whereabouts(parent: OpenRun | None) -> tuple[Context, str | None]:
+    """Return the OpenTelemetry context to start in, and the run's id unless the trace gives it."""
+    if parent is not None:
+        return trace.set_span_in_context(parent.span, Context()), parent.run_id
+    outer = trace.get_current_span()
+    if outer.get_span_context().is_valid:
+        # The trace belongs to whoever is around us and may hold other runs as well.
+        return trace.set_span_in_context(outer, Context()), secrets.token_hex(16)
+    return Context(), None
+
+
+_POOLED = frozenset(
+    {
+        FanOutKind.PARALLEL,
+        FanOutKind.MAP,
+        FanOutKind.SEND,
+        FanOutKind.SUPERSTEP,
+        FanOutKind.TOOLS,
+    }
+)
+
+
+def _limit(place: Place, caller: Caller) -> int | None:
+    """Return the concurrency limit that holds for a branch, as far as it is known.
+
+    Without a request synchronous fan-outs run in a pool of the default size. An asynchronous
+    RunnableParallel ignores whatever was asked for.
+    """
+    if place.fan_out is None or place.fan_out not in _POOLED:
+        return None
+    if _in_event_loop():
+        return None if place.fan_out is FanOutKind.PARALLEL else caller.max_concurrency
+    return caller.max_concurrency or default_pool_size()
+
+
+def _in_event_loop() -> bool:
+    return asyncio._get_running_loop() is not None
