@@ -33,7 +33,8 @@ class HandlerStats:
 
     Attributes:
         open: runs that have started and not ended.
-        errors: things that went wrong in callbacks and were swallowed, by event and type.
+        errors: what went wrong in callbacks or on the way to the database and was swallowed, by
+            place and type; what it cost is in `dropped`.
     """
 
     spans_seen: int
@@ -87,7 +88,10 @@ class Pipeline:
             spans_waiting=counts.spans_waiting,
             dropped=counts.dropped,
             open=len(self.spans.runs),
-            errors=dict(self._errors),
+            errors={
+                **self._errors,
+                **{f"store: {kind}": count for kind, count in counts.errors.items()},
+            },
         )
 
 
