@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import handler
+from tests.bench import handler, store
 
-BENCHES = {"handler": handler.main}
+BENCHES = {"store": store.main, "handler": handler.main}
 
 
 def main() -> int:
