@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import handler, store
+from tests.bench import analysis, handler, store
 
-BENCHES = {"store": store.main, "handler": handler.main}
+BENCHES = {"analysis": analysis.main, "store": store.main, "handler": handler.main}
 
 
 def main() -> int:

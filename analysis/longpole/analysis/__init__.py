@@ -1,1 +1,36 @@
 """Pure functions from a `Run` to what it tells; no database, no clock, no pictures."""
+
+from longpole.analysis.analyse import analyse
+from longpole.analysis.critical_path import critical_path
+from longpole.analysis.laws import check_analysis, check_path
+from longpole.analysis.result import (
+    Branch,
+    ConcurrencyStep,
+    Dependencies,
+    FanOut,
+    RunAnalysis,
+    RunFacts,
+    Segment,
+    SegmentKind,
+    SpanFacts,
+    Via,
+    WasteReason,
+)
+
+__all__ = [
+    "Branch",
+    "ConcurrencyStep",
+    "Dependencies",
+    "FanOut",
+    "RunAnalysis",
+    "RunFacts",
+    "Segment",
+    "SegmentKind",
+    "SpanFacts",
+    "Via",
+    "WasteReason",
+    "analyse",
+    "check_analysis",
+    "check_path",
+    "critical_path",
+]

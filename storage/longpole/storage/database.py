@@ -22,9 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from sqlite_utils import Database as SchemaTool
-from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined]
-
 from longpole.model.errors import (
     CorruptStoreError,
     NewerSchemaError,
@@ -32,10 +29,13 @@ from longpole.model.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from longpole.storage.migrations import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
+from longpole.storage.library import APPLICATION_ID, SCHEMA_VERSION, sqlite_library
 
 if TYPE_CHECKING:
+    import sqlite3
     from sqlite3 import Connection
+else:
+    sqlite3 = sqlite_library()
 
 SQLITE_VERSION: Final[str] = sqlite3.sqlite_version
 
@@ -223,9 +223,14 @@ def open_for_writing(path: Path, *, wait_s: float) -> Connection:
 def _migrate(connection: Connection) -> None:
     if _pragma(connection, "user_version") == SCHEMA_VERSION:
         return
+    # Only where there is something to migrate: sqlite-utils takes long to load.
+    from sqlite_utils import Database
+
+    from longpole.storage.migrations import MIGRATIONS
+
     connection.execute("BEGIN IMMEDIATE")
     try:
-        MIGRATIONS.apply(SchemaTool(connection))
+        MIGRATIONS.apply(Database(connection))
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")

@@ -1,4 +1,4 @@
-"""`RunQuery` → SQL and pages of runs. Columns and orders come from a fixed list, values are bound."""
+"""`RunQuery` → SQL → pages of runs. Columns and orders come from a fixed list, values are bound."""
 
 from __future__ import annotations
 

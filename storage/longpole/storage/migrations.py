@@ -13,9 +13,6 @@ from typing import Final
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-APPLICATION_ID: Final = 0x4C50_4F4C
-"""`LPOL`; marks a SQLite file as a Longpole store."""
-
 MIGRATIONS: Final = Migrations("longpole")
 
 
@@ -169,6 +166,3 @@ CREATE TABLE summaries (
     run_object TEXT NOT NULL
 ) STRICT
 """
-
-SCHEMA_VERSION: Final = 1
-"""How many steps there are; goes into `user_version`."""

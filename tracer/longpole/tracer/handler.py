@@ -84,8 +84,8 @@ class LongpoleHandler(BaseCallbackHandler):
         return self._pipeline.flush(timeout_s)
 
     def close(self) -> None:
-        """Flush what can be flushed soon; the handler may still be used afterwards."""
-        self._pipeline.flush(self._pipeline.settings.exit_timeout_s)
+        """Write out what can be written soon and let go of the file; a later run opens it again."""
+        self._pipeline.close()
 
     def stats(self) -> HandlerStats:
         """Return what was seen, written, is waiting, was dropped, and errors swallowed."""

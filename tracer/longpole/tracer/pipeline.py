@@ -73,6 +73,10 @@ class Pipeline:
         """Wait until the database has everything; whether it has."""
         return self._writer.flush(timeout_s)
 
+    def close(self) -> None:
+        """Put into the database what can be put there soon, and let go of it until more comes."""
+        self._writer.close(self.settings.exit_timeout_s)
+
     def count_error(self, event: str, error_type: str) -> bool:
         """Count a swallowed error; whether it is the first of its kind."""
         key = f"{event}: {error_type}"

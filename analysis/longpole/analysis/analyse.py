@@ -1,0 +1,205 @@
+"""One run → everything that it tells by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from longpole.analysis.critical_path import path_of
+from longpole.analysis.fan_outs import Measures, fan_outs_of, groups_of, queue_waits_ns
+from longpole.analysis.normalise import Timeline, normalise
+from longpole.analysis.replay import Floats, Replay, floats_of
+from longpole.analysis.result import (
+    Dependencies,
+    RunAnalysis,
+    RunFacts,
+    Segment,
+    SegmentKind,
+    SpanFacts,
+    WasteReason,
+)
+from longpole.analysis.siblings import Siblings, siblings_of
+from longpole.analysis.totals import calls_of, fallbacks_of, retries_of, totals_of
+from longpole.analysis.waste import waste_of
+from longpole.analysis.work import profile_of, self_times_ns, work_intervals
+from longpole.model.run import Run, Span
+
+
+def analyse(run: Run, *, now_ns: int) -> RunAnalysis:
+    """Analyse a run; one that is still running as it stands at `now_ns`.
+
+    Never raises on a run that `assemble` made, whatever its times.
+    """
+    timeline = normalise(run, now_ns=now_ns)
+    siblings = siblings_of(timeline)
+    path = path_of(siblings)
+    on_path_ns = _on_path_ns(timeline, path)
+    replay = Replay(siblings)
+    floats = floats_of(replay, on_path_ns)
+    waste = waste_of(timeline)
+    groups = groups_of(timeline)
+    waits_ns = queue_waits_ns(siblings, groups)
+    calls = calls_of(timeline)
+    below = _CallsBelow(timeline, calls)
+    intervals = work_intervals(siblings)
+    profile = profile_of(intervals, timeline.start_ns[0], timeline.end_ns[0])
+    return RunAnalysis(
+        run=run,
+        now_ns=timeline.now_ns,
+        facts=_facts(
+            timeline, replay, path, intervals, max(s.running for s in profile), calls, waste
+        ),
+        spans=_span_facts(timeline, floats, on_path_ns, waits_ns, waste),
+        critical_path=path,
+        fan_outs=fan_outs_of(
+            siblings,
+            groups,
+            waits_ns,
+            Measures(
+                slack_ns=floats.slack_ns,
+                drag_ns=floats.drag_ns,
+                on_path_ns=on_path_ns,
+                calls_below=below,
+            ),
+        ),
+        concurrency=profile,
+    )
+
+
+class _CallsBelow:
+    """The calls in the subtree of a span, by number."""
+
+    def __init__(self, timeline: Timeline, calls: Sequence[int]) -> None:
+        self._timeline = timeline
+        self._calls = frozenset(calls)
+
+    def __call__(self, number: int) -> Sequence[Span]:
+        found: list[Span] = []
+        work = [number]
+        while work:
+            at = work.pop()
+            if at in self._calls:
+                found.append(self._timeline.spans[at])
+            work.extend(self._timeline.children[at])
+        return found
+
+
+def _on_path_ns(timeline: Timeline, path: Sequence[Segment]) -> list[int]:
+    """Return the critical-path time of each span and all below it, by number."""
+    result = [0] * len(timeline.spans)
+    for segment in path:
+        result[timeline.number[segment.span_id]] += segment.length_ns
+    for number in range(len(result) - 1, 0, -1):
+        result[timeline.parent[number]] += result[number]
+    return result
+
+
+def _span_facts(
+    timeline: Timeline,
+    floats: Floats,
+    on_path_ns: Sequence[int],
+    waits_ns: Mapping[int, int],
+    waste: Mapping[int, WasteReason],
+) -> dict[str, SpanFacts]:
+    self_ns = self_times_ns(timeline)
+    facts: dict[str, SpanFacts] = {}
+    for number, span in enumerate(timeline.spans):
+        recorded_ns = span.queue_wait_ns
+        facts[span.span_id] = SpanFacts(
+            self_ns=self_ns[number],
+            on_path_ns=on_path_ns[number],
+            slack_ns=floats.slack_ns[number],
+            drag_ns=floats.drag_ns[number],
+            queue_wait_ns=waits_ns.get(number) if recorded_ns is None else recorded_ns,
+            queue_wait_inferred=recorded_ns is None and number in waits_ns,
+            wasted=waste.get(number),
+        )
+    return facts
+
+
+def _facts(
+    timeline: Timeline,
+    replay: Replay,
+    path: Sequence[Segment],
+    intervals: Sequence[tuple[int, int, int]],
+    peak: int,
+    calls: Sequence[int],
+    waste: Mapping[int, WasteReason],
+) -> RunFacts:
+    wall_ns = timeline.wall_ns
+    work_ns = sum(high - low for _, low, high in intervals)
+    span_length_ns = min(replay.length_ns(has_limits=False, is_ideal=True), work_ns, wall_ns)
+    totals = totals_of(timeline.spans[number] for number in calls)
+    wasted = _inside(timeline, waste)
+    wasted_cost = totals_of(timeline.spans[n] for n in calls if wasted[n]).cost_usd
+    root = timeline.spans[0]
+    return RunFacts(
+        end_ns=timeline.end_ns[0],
+        wall_ns=wall_ns,
+        work_ns=work_ns,
+        span_length_ns=span_length_ns,
+        speedup_ratio=work_ns / wall_ns if wall_ns else 1.0,
+        parallelism_ratio=work_ns / span_length_ns if span_length_ns else 1.0,
+        efficiency_ratio=_efficiency(timeline, work_ns, peak),
+        peak_concurrency=peak,
+        queue_wait_ns=max(0, wall_ns - replay.length_ns(has_limits=False)),
+        backoff_ns=sum(s.length_ns for s in path if s.kind is SegmentKind.BACKOFF),
+        retries=retries_of(timeline.spans),
+        fallbacks=fallbacks_of(timeline.spans),
+        llm_calls=totals.llm_calls,
+        cache_hits=totals.cache_hits,
+        usage=totals.usage,
+        cost_usd=totals.cost_usd,
+        unpriced_calls=totals.unpriced_calls,
+        wasted_ns=sum(high - low for number, low, high in intervals if wasted[number]),
+        wasted_cost_usd=wasted_cost or Decimal(0),
+        time_to_first_token_ns=_first_token_ns(timeline, root),
+        dependencies=_dependencies(replay.siblings),
+    )
+
+
+def _inside(timeline: Timeline, waste: Mapping[int, WasteReason]) -> list[bool]:
+    inside = [number in waste for number in range(len(timeline.spans))]
+    for number in range(1, len(inside)):
+        inside[number] = inside[number] or inside[timeline.parent[number]]
+    return inside
+
+
+def _efficiency(timeline: Timeline, work_ns: int, peak: int) -> float:
+    """Return work over wall times workers: the widest recorded limit, or else the peak."""
+    limits = [span.fan_out_limit for span in timeline.spans if span.fan_out_limit is not None]
+    workers = max(limits) if limits else peak
+    # A limit holds for one fan-out; several of them may run at once.
+    workers = max(workers, peak)
+    area_ns = timeline.wall_ns * workers
+    return work_ns / area_ns if area_ns else 1.0
+
+
+def _first_token_ns(timeline: Timeline, root: Span) -> int | None:
+    """Return when the root's stream began: of its last streamed step on the way out."""
+    number = 0
+    while True:
+        span = timeline.spans[number]
+        if span.first_token_ns is not None:
+            return max(0, span.first_token_ns - root.start_ns)
+        streamed = [c for c in timeline.children[number] if timeline.spans[c].order.streamed]
+        if not streamed:
+            return None
+        tokens = [c for c in streamed if timeline.spans[c].first_token_ns is not None]
+        number = tokens[-1] if tokens else streamed[-1]
+
+
+def _dependencies(siblings: Siblings) -> Dependencies:
+    """Tell whether the order of siblings was recorded wherever there is an order to know."""
+    recorded = inferred = False
+    for units in siblings.units:
+        if len(units) < 2:
+            continue
+        for unit in units:
+            if siblings.order(unit.first).is_recorded:
+                recorded = True
+            else:
+                inferred = True
+    if inferred:
+        return Dependencies.MIXED if recorded else Dependencies.INFERRED
+    return Dependencies.RECORDED

@@ -1,0 +1,242 @@
+"""Fan-outs: siblings that ran side by side, their branches, and who the join waited for.
+
+Branches are the children that the framework named as such, by parent, group and superstep. Tries of
+one LangGraph task share a key and are one branch. Where nothing says that branches run side by side
+(calls under `record`, `@task`s), they make a fan-out only if some really did.
+
+Source of the straggler rule: modified z-score (Iglewicz and Hoaglin) with 3.5 as the threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from statistics import median
+
+from longpole.analysis.normalise import Timeline
+from longpole.analysis.result import Branch, FanOut
+from longpole.analysis.siblings import Siblings
+from longpole.analysis.slots import peak_of
+from longpole.analysis.totals import totals_of
+from longpole.model.run import FanOutKind, Role, Span, Status
+
+_STRAGGLER_NS = 100_000_000
+_STRAGGLER_RATIO = 1.5
+_STRAGGLER_OF_TWO_RATIO = 2
+_STRAGGLER_SCORE = 3.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """What is known of each span by number, for the branches."""
+
+    slack_ns: Sequence[int | None]
+    drag_ns: Sequence[int]
+    on_path_ns: Sequence[int]
+    calls_below: Callable[[int], Sequence[Span]]
+
+
+def groups_of(timeline: Timeline) -> list[list[int]]:
+    """Return the members of each fan-out, by start; tries of one task are all members."""
+    found: list[list[int]] = []
+    for below in timeline.children:
+        groups: dict[tuple[str | None, int | None], list[int]] = {}
+        for child in below:
+            span = timeline.spans[child]
+            if span.fan_out is not None and span.role is not Role.FALLBACK:
+                key = (span.order.group, span.order.superstep)
+                groups.setdefault(key, []).append(child)
+        for (group, _), members in groups.items():
+            if len({_key(timeline, at, one) for at, one in enumerate(members)}) < 2:
+                continue
+            if group is not None or _peak(timeline, members) > 1:
+                found.append(members)
+    found.sort(key=lambda members: (timeline.start_ns[members[0]], members[0]))
+    return found
+
+
+def queue_waits_ns(siblings: Siblings, groups: Sequence[Sequence[int]]) -> dict[int, int]:
+    """Return the inferred queue wait of branches for which none was recorded.
+
+    A branch could have started when the siblings before the fan-out had ended, plus the launch lag
+    of the first wave: of the branches that got a place at once.
+    """
+    timeline = siblings.timeline
+    waits: dict[int, int] = {}
+    for members in groups:
+        if timeline.spans[members[0]].order.group is None:
+            continue
+        queued = {member for member in members if member in siblings.slots}
+        first_wave = [member for member in members if member not in queued]
+        ready_ns = max((timeline.start_ns[member] for member in first_wave), default=None)
+        for member in members:
+            if timeline.spans[member].ready_ns is not None or timeline.spans[member].attempt > 1:
+                continue
+            late = member in queued and ready_ns is not None
+            waits[member] = max(0, timeline.start_ns[member] - ready_ns) if late and ready_ns else 0
+    return waits
+
+
+def fan_outs_of(
+    siblings: Siblings,
+    groups: Sequence[Sequence[int]],
+    waits_ns: dict[int, int],
+    measures: Measures,
+) -> tuple[FanOut, ...]:
+    """Return the fan-outs of a run, by first start."""
+    return tuple(_fan_out(siblings, members, waits_ns, measures) for members in groups)
+
+
+def _fan_out(
+    siblings: Siblings, members: Sequence[int], waits_ns: dict[int, int], measures: Measures
+) -> FanOut:
+    timeline = siblings.timeline
+    tries = _tries(timeline, members)
+    lengths = {
+        one: timeline.end_ns[last] - timeline.start_ns[one] for one, last in _ends(tries).items()
+    }
+    late = stragglers(list(lengths.values()))
+    branches = tuple(
+        _branch(timeline, key, numbers, waits_ns, measures, straggler=is_late)
+        for (key, numbers), is_late in zip(tries.items(), late, strict=True)
+    )
+    pole = _long_pole(timeline, tries)
+    limits = [
+        limit for member in members if (limit := timeline.spans[member].fan_out_limit) is not None
+    ]
+    return FanOut(
+        span_id=timeline.spans[timeline.parent[members[0]]].span_id,
+        kind=_kind(timeline, members),
+        limit=min(limits) if limits else None,
+        peak=_peak(timeline, members),
+        joined_ns=_stay_end(timeline, pole),
+        imbalance_ratio=_imbalance([lengths[numbers[0]] for numbers in tries.values()]),
+        long_pole=timeline.spans[_first_of(tries, pole)].span_id,
+        branches=branches,
+    )
+
+
+def _tries(timeline: Timeline, members: Sequence[int]) -> dict[str, list[int]]:
+    tries: dict[str, list[int]] = {}
+    for at, member in enumerate(members):
+        tries.setdefault(_key(timeline, at, member), []).append(member)
+    return tries
+
+
+def _key(timeline: Timeline, at: int, member: int) -> str:
+    """Return the key of a branch; siblings that share one without being tries are told apart."""
+    span = timeline.spans[member]
+    if span.branch is None:
+        return str(at)
+    return span.branch
+
+
+def _ends(tries: dict[str, list[int]]) -> dict[int, int]:
+    return {numbers[0]: numbers[-1] for numbers in tries.values()}
+
+
+def _first_of(tries: dict[str, list[int]], pole: int) -> int:
+    return next(numbers[0] for numbers in tries.values() if pole in numbers)
+
+
+def _long_pole(timeline: Timeline, tries: dict[str, list[int]]) -> int:
+    """Return who the join waited for: of those that ended last the one that started first."""
+    numbers = [number for group in tries.values() for number in group]
+    joined = [number for number in numbers if timeline.bond[number].holds] or numbers
+    return max(joined, key=lambda number: (_stay_end(timeline, number), -timeline.start_ns[number]))
+
+
+def _stay_end(timeline: Timeline, number: int) -> int:
+    parent = timeline.parent[number]
+    return min(timeline.end_ns[number], max(timeline.end_ns[parent], timeline.start_ns[number]))
+
+
+def _kind(timeline: Timeline, members: Sequence[int]) -> FanOutKind:
+    kinds = {timeline.spans[member].fan_out for member in members}
+    # A superstep of static nodes and Sends alike is a superstep.
+    if len(kinds) > 1 and FanOutKind.SUPERSTEP in kinds:
+        return FanOutKind.SUPERSTEP
+    return timeline.spans[members[0]].fan_out or FanOutKind.PARALLEL
+
+
+def _peak(timeline: Timeline, members: Sequence[int]) -> int:
+    return peak_of([(timeline.start_ns[one], timeline.end_ns[one]) for one in members])
+
+
+def _imbalance(lengths_ns: Sequence[int]) -> float:
+    total = sum(lengths_ns)
+    return max(lengths_ns) * len(lengths_ns) / total if total else 1.0
+
+
+def _branch(
+    timeline: Timeline,
+    key: str,
+    numbers: Sequence[int],
+    waits_ns: dict[int, int],
+    measures: Measures,
+    *,
+    straggler: bool,
+) -> Branch:
+    first, last = numbers[0], numbers[-1]
+    span = timeline.spans[first]
+    calls = [call for number in numbers for call in measures.calls_below(number)]
+    slacks = [measures.slack_ns[number] for number in numbers]
+    recorded = span.queue_wait_ns
+    return Branch(
+        key=key,
+        span_id=span.span_id,
+        start_ns=timeline.start_ns[first],
+        end_ns=timeline.end_ns[last],
+        queue_wait_ns=waits_ns.get(first) if recorded is None else recorded,
+        slack_ns=slacks[-1],
+        drag_ns=max(measures.drag_ns[number] for number in numbers),
+        on_path_ns=sum(measures.on_path_ns[number] for number in numbers),
+        cost_usd=totals_of(calls).cost_usd if calls else Decimal(0),
+        attempts=max(len(numbers), _attempts_below(timeline, last)),
+        status=timeline.status[last]
+        if timeline.status[last] is not Status.OK
+        else span_status(timeline, last),
+        straggler=straggler,
+    )
+
+
+def span_status(timeline: Timeline, number: int) -> Status:
+    """Return the status of a span as recorded."""
+    return timeline.status[number]
+
+
+def _attempts_below(timeline: Timeline, number: int) -> int:
+    """Return how often the branch itself was tried: its own number, or the tries it wraps."""
+    below = [
+        timeline.spans[child].attempt
+        for child in timeline.children[number]
+        if timeline.spans[child].role is Role.ATTEMPT
+    ]
+    return max([timeline.spans[number].attempt, *below])
+
+
+def stragglers(lengths_ns: Sequence[int]) -> list[bool]:
+    """Tell for each branch whether it is a straggler among its siblings.
+
+    With three branches or more: at least 100 ms and half as long again as the median, and a
+    modified z-score above 3.5 (any, where half of the branches take equally long). Of two: twice
+    the other and 100 ms more.
+    """
+    if len(lengths_ns) < 2:
+        return [False] * len(lengths_ns)
+    if len(lengths_ns) == 2:
+        one, other = lengths_ns
+        return [_is_much_longer(one, other), _is_much_longer(other, one)]
+    middle = median(lengths_ns)
+    spread = median(abs(length - middle) for length in lengths_ns)
+    return [
+        length - middle >= _STRAGGLER_NS
+        and length >= _STRAGGLER_RATIO * middle
+        and (spread == 0 or 0.6745 * (length - middle) / spread > _STRAGGLER_SCORE)
+        for length in lengths_ns
+    ]
+
+
+def _is_much_longer(one: int, other: int) -> bool:
+    return one >= _STRAGGLER_OF_TWO_RATIO * other and one - other >= _STRAGGLER_NS

@@ -1,0 +1,108 @@
+"""Branches that had to wait for a free place.
+
+In: the members of one fan-out. Out: for each that was queued, whose end freed its place. A member
+was queued when another had ended just before it started and, until then, as many ran as there are
+places. The number of places is the recorded limit, or else the most that were seen at once; in the
+second case the finding is marked as inferred.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from longpole.analysis.normalise import Timeline
+
+HAND_OFF_NS = 5_000_000
+"""The longest time between a place becoming free and the next branch starting in it."""
+
+
+class Slot(NamedTuple):
+    """The place a queued branch got.
+
+    Attributes:
+        holder: the sibling that freed it.
+        places: how many there are.
+        is_inferred: whether the limit was not recorded.
+    """
+
+    holder: int
+    places: int
+    is_inferred: bool
+
+
+def peak_of(intervals: Sequence[tuple[int, int]]) -> int:
+    """Return how many [start, end) intervals overlap at most; ends come before starts.
+
+    >>> peak_of([(0, 2), (1, 3), (2, 4)])
+    2
+    """
+    changes = sorted(
+        change for low, high in intervals if low < high for change in ((low, 1), (high, -1))
+    )
+    return max(accumulate(step for _, step in changes), default=0)
+
+
+def slots_of(timeline: Timeline, members: Sequence[int]) -> dict[int, Slot]:
+    """Return the slot of every queued member of one group.
+
+    Members are the siblings that share a group and superstep and told no explicit predecessors;
+    those that took no time hold no place.
+    """
+    low_ns, high_ns = timeline.low_ns, timeline.high_ns
+    members = [member for member in members if high_ns[member] > low_ns[member]]
+    recorded = next(
+        (
+            limit
+            for member in members
+            if (limit := timeline.spans[member].fan_out_limit) is not None
+        ),
+        None,
+    )
+    places = recorded
+    if places is None:
+        places = peak_of([(low_ns[member], high_ns[member]) for member in members])
+    if places >= len(members):
+        return {}
+    return _queued(timeline, members, places, is_inferred=recorded is None)
+
+
+def _queued(
+    timeline: Timeline, members: list[int], places: int, *, is_inferred: bool
+) -> dict[int, Slot]:
+    low_ns, high_ns, tolerance_ns = timeline.low_ns, timeline.high_ns, timeline.tolerance_ns
+    starts = sorted(low_ns[member] for member in members)
+    rank = {member: place for place, member in enumerate(_by_name(timeline, members))}
+    # Of those that end together the one that started first comes last: it is found first from
+    # behind, which is the order of the critical path.
+    by_end = sorted(members, key=lambda m: (high_ns[m], -low_ns[m], -rank[m]))
+    ends = [high_ns[member] for member in by_end]
+    freeing = [
+        place
+        for place, end in enumerate(ends)
+        if bisect_left(starts, end) - bisect_left(ends, end) >= places
+    ]
+    slots: dict[int, Slot] = {}
+    for member in members:
+        start = low_ns[member]
+        latest = bisect_right(ends, start + tolerance_ns[member])
+        at = bisect_left(freeing, latest) - 1
+        if at >= 0 and by_end[freeing[at]] == member:
+            at -= 1
+        if at < 0:
+            continue
+        holder = by_end[freeing[at]]
+        if start - high_ns[holder] <= hand_off_ns(timeline, member) and low_ns[holder] < start:
+            slots[member] = Slot(holder, places, is_inferred)
+    return slots
+
+
+def hand_off_ns(timeline: Timeline, member: int) -> int:
+    """Return the longest gap that still counts as taking over a place."""
+    return max(HAND_OFF_NS, timeline.tolerance_ns[member])
+
+
+def _by_name(timeline: Timeline, members: list[int]) -> list[int]:
+    return sorted(members, key=lambda m: (timeline.spans[m].name, timeline.spans[m].span_id))
