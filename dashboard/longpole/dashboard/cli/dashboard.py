@@ -1,0 +1,44 @@
+"""`longpole dashboard`: the web app on this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import click
+
+from longpole.dashboard.cli.children import become_module
+from longpole.dashboard.cli.options import store_option
+from longpole.model.errors import MissingExtraError
+
+PORT = click.IntRange(1, 65535)
+
+
+@click.command()
+@store_option
+@click.option("--port", type=PORT, help="Default: 8765, or the next free one.")
+@click.option("--no-browser", is_flag=True, help="Do not open a browser.")
+def dashboard(store: str, port: int | None, no_browser: bool) -> None:
+    """Open the dashboard; it listens on 127.0.0.1 only."""
+    open_dashboard(store, port, no_browser=no_browser)
+
+
+def open_dashboard(store: str, port: int | None, *, no_browser: bool) -> None:
+    """Turn this process into the dashboard's server.
+
+    Raises:
+        MissingExtraError: the dashboard's packages are not installed.
+    """
+    require_dashboard()
+    arguments = ["--store", store]
+    if port is not None:
+        arguments += ["--port", str(port)]
+    if no_browser:
+        arguments.append("--no-browser")
+    become_module("longpole.dashboard.web", arguments)
+
+
+def require_dashboard() -> None:
+    """Raise `MissingExtraError` unless the dashboard's packages are there."""
+    for package in ("streamlit", "plotly"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError("the dashboard", package, "dashboard")

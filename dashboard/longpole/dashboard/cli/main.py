@@ -1,0 +1,58 @@
+"""The `longpole` command: which commands there are, and what happens when one fails.
+
+Exit codes: 0 ok, 1 a problem was found, 2 wrong usage. Every expected failure is one line on
+standard error; a traceback is a bug.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from longpole.dashboard.cli.dashboard import dashboard
+from longpole.dashboard.cli.demo import demo
+from longpole.dashboard.cli.runs import runs
+from longpole.dashboard.cli.show import show
+from longpole.model.errors import LongpoleError, SettingsError
+
+
+class _Problem(click.ClickException):
+    """One of Longpole's own errors, as the command line shows it."""
+
+    exit_code = 1
+
+    def show(self, file: Any = None) -> None:
+        """Write the one line."""
+        click.echo(f"error: {self.format_message()}", file=file, err=True)
+
+
+class _Misuse(_Problem):
+    """An argument or a setting cannot be used."""
+
+    exit_code = 2
+
+
+class _Commands(click.Group):
+    """A group whose commands may raise Longpole's errors."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except LongpoleError as error:
+            problem = _Misuse if isinstance(error, SettingsError) else _Problem
+            raise problem(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="longpole", message="longpole %(version)s")
+def main() -> None:
+    """Find the long pole of parallel LLM chains.
+
+    Attach `LongpoleHandler` to a chain, run it, then look at it with these commands.
+    """
+
+
+for command in (demo, dashboard, runs, show):
+    main.add_command(command)

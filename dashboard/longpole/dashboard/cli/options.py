@@ -1,0 +1,40 @@
+"""Options that every command has, and the store they name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+import orjson
+
+from longpole.model.settings import LONGPOLE_STORE, read_settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def store_option(command: Command) -> Command:
+    """Add `--store URL`; the command gets the URL in force as `store`."""
+    return click.option(
+        "--store",
+        metavar="URL",
+        callback=_url_in_force,
+        help=f"Where the runs are: sqlite:///PATH or a path. Default: {LONGPOLE_STORE}, else one "
+        "file in your data folder.",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """Add `--json`; the command gets `as_json`."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Write JSON for programs instead of a table."
+    )(command)
+
+
+def write_json(document: object) -> None:
+    """Write a document to standard output."""
+    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+
+
+def _url_in_force(_context: click.Context, _option: click.Parameter, given: str | None) -> str:
+    return given or read_settings().store

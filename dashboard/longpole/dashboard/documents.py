@@ -1,0 +1,154 @@
+"""An analysis → the JSON of `longpole show --json`, schema 1.
+
+The schema is stable: keys are only ever added. Times are integer nanoseconds since the epoch,
+money is text (a decimal number of USD), what is not known is null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from longpole.analysis.result import Branch, FanOut, RunAnalysis, Segment, SpanFacts
+from longpole.model.run import Span
+from longpole.model.usage import Usage
+
+SCHEMA: Final = 1
+
+Json = dict[str, Any]
+
+
+def show_document(analysis: RunAnalysis) -> Json:
+    """Return everything of one run."""
+    return {
+        "schema": SCHEMA,
+        "run": run_object(analysis),
+        "spans": [_span(span, analysis.spans[span.span_id]) for span in analysis.run.spans],
+        "critical_path": [_segment(segment) for segment in analysis.critical_path],
+        "fan_outs": [_fan_out(fan_out) for fan_out in analysis.fan_outs],
+    }
+
+
+def run_object(analysis: RunAnalysis) -> Json:
+    """Return what a list shows of a run."""
+    run, facts = analysis.run, analysis.facts
+    return {
+        "run_id": run.run_id,
+        "name": run.name,
+        "status": run.status.value,
+        "start_ns": run.root.start_ns,
+        "end_ns": run.root.end_ns,
+        "wall_ns": facts.wall_ns,
+        "work_ns": facts.work_ns,
+        "span_length_ns": facts.span_length_ns,
+        "speedup_ratio": facts.speedup_ratio,
+        "parallelism_ratio": facts.parallelism_ratio,
+        "efficiency_ratio": facts.efficiency_ratio,
+        "peak_concurrency": facts.peak_concurrency,
+        "queue_wait_ns": facts.queue_wait_ns,
+        "backoff_ns": facts.backoff_ns,
+        "retries": facts.retries,
+        "fallbacks": facts.fallbacks,
+        "llm_calls": facts.llm_calls,
+        "cache_hits": facts.cache_hits,
+        "usage": _usage(facts.usage),
+        "cost_usd": _money(facts.cost_usd),
+        "unpriced_calls": facts.unpriced_calls,
+        "wasted_ns": facts.wasted_ns,
+        "wasted_cost_usd": _money(facts.wasted_cost_usd),
+        "time_to_first_token_ns": facts.time_to_first_token_ns,
+        "dependencies": facts.dependencies.value,
+        "session_id": run.session_id,
+        "user_id": run.user_id,
+        "tags": list(run.tags),
+        "metadata": dict(run.metadata),
+    }
+
+
+def _span(span: Span, facts: SpanFacts) -> Json:
+    error = span.error
+    return {
+        "span_id": span.span_id,
+        "parent_span_id": span.parent_span_id,
+        "langchain_run_id": span.langchain_run_id,
+        "name": span.name,
+        "kind": span.kind.value,
+        "role": span.role and span.role.value,
+        "branch": span.branch,
+        "step": span.step,
+        "attempt": span.attempt,
+        "start_ns": span.start_ns,
+        "end_ns": span.end_ns,
+        "status": span.status.value,
+        "error": None if error is None else {"type": error.type, "message": error.message},
+        "queue_wait_ns": facts.queue_wait_ns,
+        "self_ns": facts.self_ns,
+        "on_path_ns": facts.on_path_ns,
+        "slack_ns": facts.slack_ns,
+        "drag_ns": facts.drag_ns,
+        "cache_hit": span.cache_hit,
+        "model": span.model,
+        "provider": span.provider,
+        "usage": None if span.usage is None else _usage(span.usage),
+        "cost_usd": _money(span.cost_usd),
+        "unpriced": span.unpriced,
+        "time_to_first_token_ns": span.time_to_first_token_ns,
+        "wasted": facts.wasted and facts.wasted.value,
+    }
+
+
+def _segment(segment: Segment) -> Json:
+    return {
+        "span_id": segment.span_id,
+        "start_ns": segment.start_ns,
+        "end_ns": segment.end_ns,
+        "kind": segment.kind.value,
+        "via": segment.via.value,
+        "inferred": segment.inferred,
+    }
+
+
+def _fan_out(fan_out: FanOut) -> Json:
+    return {
+        "span_id": fan_out.span_id,
+        "kind": fan_out.kind.value,
+        "limit": fan_out.limit,
+        "peak": fan_out.peak,
+        "joined_ns": fan_out.joined_ns,
+        "imbalance_ratio": fan_out.imbalance_ratio,
+        "long_pole": fan_out.long_pole,
+        "branches": [_branch(branch) for branch in fan_out.branches],
+    }
+
+
+def _branch(branch: Branch) -> Json:
+    return {
+        "key": branch.key,
+        "span_id": branch.span_id,
+        "start_ns": branch.start_ns,
+        "end_ns": branch.end_ns,
+        "queue_wait_ns": branch.queue_wait_ns,
+        "slack_ns": branch.slack_ns,
+        "drag_ns": branch.drag_ns,
+        "on_path_ns": branch.on_path_ns,
+        "cost_usd": _money(branch.cost_usd),
+        "attempts": branch.attempts,
+        "status": branch.status.value,
+        "straggler": branch.straggler,
+    }
+
+
+def _usage(usage: Usage) -> Mapping[str, int]:
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cache_read_tokens": usage.cache_read_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+    }
+
+
+def _money(amount: Decimal | None) -> str | None:
+    """Return the amount in plain digits, never in exponents."""
+    return None if amount is None else f"{amount:f}"

@@ -1,0 +1,64 @@
+"""Newly recorded runs → their summaries, kept beside them.
+
+Recording only stores spans; whoever looks next prices and analyses the runs that changed since, so
+that lists need no analysis and the traced app pays for none.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from longpole.analysis import analyse
+from longpole.analysis.result import RunAnalysis
+from longpole.dashboard.documents import run_object
+from longpole.model.pricing import PriceBook, price_run
+from longpole.storage import RunSummary, Store
+
+_BATCH: Final = 50
+
+
+def settle(store: Store, *, book: PriceBook, now_ns: int, limit: int) -> int:
+    """Compute and keep the summaries of up to `limit` runs; return of how many.
+
+    Raises:
+        StoreError: the store cannot be read or written.
+    """
+    settled = 0
+    while settled < limit:
+        waiting = store.unsettled_runs(min(_BATCH, limit - settled))
+        if not waiting:
+            break
+        store.save_summaries(
+            [
+                _summary(look_at(store, run_id, book=book, now_ns=now_ns), revision)
+                for run_id, revision in waiting
+            ]
+        )
+        settled += len(waiting)
+    return settled
+
+
+def look_at(store: Store, run_id: str, *, book: PriceBook, now_ns: int) -> RunAnalysis:
+    """Load, price and analyse one run; one that is running is looked at as of `now_ns`.
+
+    Raises:
+        UnknownRunError: there is no such run.
+        StoreError: the store cannot be read.
+    """
+    return analyse(price_run(store.load_run(run_id), book), now_ns=now_ns)
+
+
+def _summary(analysis: RunAnalysis, revision: int) -> RunSummary:
+    return RunSummary(
+        run_id=analysis.run.run_id,
+        revision=revision,
+        run_object=run_object(analysis),
+        costs={
+            span.span_id: (
+                None if span.cost_usd is None else f"{span.cost_usd:f}",
+                span.unpriced,
+            )
+            for span in analysis.run.spans
+            if span.cost_usd is not None or span.unpriced is not None
+        },
+    )

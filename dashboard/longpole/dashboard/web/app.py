@@ -1,0 +1,27 @@
+"""Which pages there are, and in what order. Streamlit runs this file anew for every interaction."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from longpole.dashboard.web.views import run, runs
+
+st.set_page_config(
+    page_title="Longpole",
+    page_icon=str(Path(__file__).with_name("favicon.svg")),
+    layout="wide",
+)
+
+
+def _open_run(run_id: str) -> None:
+    st.switch_page(run_page, query_params={"run": run_id})
+
+
+def _run() -> None:
+    run.page(open_run=_open_run, runs_page=runs_page)
+
+
+runs_page = st.Page(runs.page, title="Runs", icon=":material/list:", url_path="runs", default=True)
+run_page = st.Page(_run, title="Run", icon=":material/view_timeline:", url_path="run")
+
+st.navigation([runs_page, run_page], position="top").run()

@@ -1,0 +1,220 @@
+"""What the pages ask of the store, cached; nothing else here caches or opens anything.
+
+Everything cached is a frozen value, so sessions share it without copies. What may change is cached
+under the store's change token, which is cheap to read and moves whenever any run does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import streamlit as st
+
+from longpole.analysis import analyse
+from longpole.analysis.result import RunAnalysis
+from longpole.dashboard.sentence import long_pole
+from longpole.dashboard.settle import settle
+from longpole.dashboard.web.labels import branch_label
+from longpole.dashboard.web.waterfall import encode
+from longpole.model import Run
+from longpole.model.errors import StoreError
+from longpole.model.pricing import PriceBook, price_run
+from longpole.model.settings import read_settings
+from longpole.storage import Content, RunPage, RunQuery, RunRow, Store, StoreState, open_store
+
+_SETTLING_BUDGET_S = 0.4
+_SETTLED_AT_ONCE = 8
+_NAMES_FROM_RUNS = 500
+_LOOK_AGAIN_S = 5.0
+_POLES_BUDGET_S = 0.15
+_POLES_MAX_SPANS = 5_000
+_POLES_KEPT = 50_000
+
+
+def store_url() -> str:
+    """Return the URL of the store that is looked at."""
+    return read_settings().store
+
+
+def store() -> Store:
+    """Return the store, opened for reading once a process.
+
+    Raises:
+        StoreError: it cannot be opened; the next call tries again.
+    """
+    return _opened(store_url())
+
+
+@st.cache_resource(show_spinner=False)
+def _opened(url: str) -> Store:
+    return open_store(url, mode="read")
+
+
+@st.cache_resource(show_spinner=False)
+def _prices() -> PriceBook:
+    return PriceBook()
+
+
+def state() -> StoreState:
+    """Return counts and the change token, read anew."""
+    return store().state()
+
+
+def settle_new_runs() -> None:
+    """Compute summaries that are missing, a few at a time so that the page does not wait long.
+
+    A store that cannot be written is shown as it is.
+    """
+    url = store_url()
+    if not store().unsettled_runs(1):
+        return
+    deadline = time.monotonic() + _SETTLING_BUDGET_S
+    try:
+        writable = _opened_for_writing(url)
+        while time.monotonic() < deadline:
+            done = settle(writable, book=_prices(), now_ns=time.time_ns(), limit=_SETTLED_AT_ONCE)
+            if done < _SETTLED_AT_ONCE:
+                return
+    except StoreError:
+        return
+
+
+@st.cache_resource(show_spinner=False)
+def _opened_for_writing(url: str) -> Store:
+    return open_store(url, mode="write")
+
+
+def runs(query: RunQuery, token: int) -> RunPage:
+    """Return one page of runs, as of a change token.
+
+    That the process of a running run has died changes no token, so it is looked up now and then.
+    """
+    return _runs(store_url(), query, token, _now_and_then())
+
+
+def _now_and_then() -> int:
+    return int(time.monotonic() / _LOOK_AGAIN_S)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _runs(url: str, query: RunQuery, token: int, moment: int) -> RunPage:
+    return _opened(url).list_runs(query)
+
+
+def chain_names(token: int) -> tuple[str, ...]:
+    """Return the names of the chains that ran lately, in alphabetical order."""
+    page = runs(RunQuery(limit=_NAMES_FROM_RUNS), token)
+    return tuple(sorted({row.name for row in page.rows}))
+
+
+def resolve(reference: str) -> str:
+    """Return the id of the run that an address names: an id, the beginning of one, or `last`.
+
+    Raises:
+        RunReferenceError: it does not name exactly one run.
+    """
+    return store().resolve(reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The runs that started just after and just before a run."""
+
+    newer: str | None
+    older: str | None
+
+
+def neighbours(start_ns: int, token: int) -> Neighbours:
+    """Return the ids of the runs beside the one that started at `start_ns`."""
+    newer = runs(RunQuery(since_ns=start_ns + 1, descending=False, limit=1), token).rows
+    older = runs(RunQuery(until_ns=start_ns, limit=1), token).rows
+    return Neighbours(
+        newer=newer[0].run_id if newer else None, older=older[0].run_id if older else None
+    )
+
+
+def analysis(run_id: str, token: int) -> RunAnalysis:
+    """Return the analysis of a run; one that still runs is looked at as of now.
+
+    Raises:
+        UnknownRunError: there is no such run.
+    """
+    url = store_url()
+    run = _priced(url, run_id, token, 0)
+    if not run.is_running:
+        return _analysis(url, run_id, token)
+    return analyse(_priced(url, run_id, token, _now_and_then()), now_ns=time.time_ns())
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _priced(url: str, run_id: str, token: int, moment: int) -> Run:
+    return price_run(_opened(url).load_run(run_id), _prices())
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _analysis(url: str, run_id: str, token: int) -> RunAnalysis:
+    return analyse(_priced(url, run_id, token, 0), now_ns=time.time_ns())
+
+
+@dataclass(frozen=True, slots=True)
+class LongPole:
+    """The branch that a run waited for longest, and its part of the wall time."""
+
+    name: str
+    share_ratio: float
+
+
+def long_poles(rows: Iterable[RunRow]) -> Mapping[str, LongPole | None]:
+    """Return the long poles of ended runs, by run id; `None` where nothing ran side by side.
+
+    The analysis of a run is kept in no list, so they are found out once and remembered. What does
+    not fit into the time is missing this once and comes with the next look.
+    """
+    known = _known_poles(store_url())
+    deadline = time.monotonic() + _POLES_BUDGET_S
+    found: dict[str, LongPole | None] = {}
+    for row in rows:
+        version = (row.run_id, row.end_ns, row.spans)
+        if version not in known:
+            if row.spans > _POLES_MAX_SPANS or time.monotonic() > deadline:
+                continue
+            if len(known) >= _POLES_KEPT:
+                known.clear()
+            known[version] = _long_pole(row.run_id)
+        found[row.run_id] = known[version]
+    return found
+
+
+@st.cache_resource(show_spinner=False)
+def _known_poles(url: str) -> dict[tuple[str, int | None, int], LongPole | None]:
+    return {}
+
+
+def _long_pole(run_id: str) -> LongPole | None:
+    found = analyse(store().load_run(run_id), now_ns=time.time_ns())
+    pole = long_pole(found)
+    if pole is None or found.facts.wall_ns <= 0:
+        return None
+    branch = pole[1]
+    return LongPole(
+        branch_label(found.run.span_by_id[branch.span_id]), branch.on_path_ns / found.facts.wall_ns
+    )
+
+
+def waterfall_payload(found: RunAnalysis, focus: str | None, token: int) -> bytes:
+    """Return the bytes that draw an analysis with this span in focus."""
+    if found.run.is_running:
+        return encode(found, focus=focus)
+    return _payload(store_url(), found.run.run_id, focus, token, found)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _payload(url: str, run_id: str, focus: str | None, token: int, _found: RunAnalysis) -> bytes:
+    return encode(_found, focus=focus)
+
+
+def content(run_id: str, span_id: str) -> Content | None:
+    """Return input and output of one span, read anew."""
+    return store().load_content(run_id, span_id)

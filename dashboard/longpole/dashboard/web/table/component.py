@@ -1,0 +1,64 @@
+"""Registers the table with Streamlit and mounts it.
+
+Streamlit's own table draws on a canvas, sorts only the rows it was sent, and its row selection is
+a position that moves when rows arrive. This one is a real HTML table: it can be read aloud, its
+rows are links, and sorting by a header may be the server's affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from longpole.dashboard.web.table.values import Sort, Table
+
+_HERE = Path(__file__).parent
+
+
+def _text(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+_component = st.components.v2.component(
+    "longpole_table", html=_text("table.html"), css=_text("table.css"), js=_text("table.js")
+)
+
+
+def _nothing() -> None:
+    """Stand in where nobody wants to know."""
+
+
+def table(
+    content: Table,
+    *,
+    key: str,
+    on_open: Callable[[str], None] | None = None,
+    on_sort: Callable[[Sort], None] | None = None,
+) -> None:
+    """Show a table.
+
+    Args:
+        content: what to show; the same content is not sent again.
+        key: unique on the page.
+        on_open: called with the id of the row that was opened, if the row has no address.
+        on_sort: called with the new order when `content.sorts_here` is false.
+    """
+
+    def opened() -> None:
+        row_id = st.session_state[key].get("opened")
+        if on_open is not None and isinstance(row_id, str):
+            on_open(row_id)
+
+    def sorted_by() -> None:
+        order = st.session_state[key].get("sorted")
+        if on_sort is not None and isinstance(order, dict):
+            on_sort(Sort(key=str(order.get("key")), descending=bool(order.get("descending"))))
+
+    _component(
+        data=content.payload(),
+        key=key,
+        on_opened_change=opened if on_open else _nothing,
+        on_sorted_change=sorted_by if on_sort else _nothing,
+    )

@@ -1,0 +1,178 @@
+// A table as plain HTML. What comes from traces is only ever set as text.
+const TABLES = new WeakMap();
+const STATUS_MARKS = { ok: "✓", error: "✕", running: "●", cancelled: "⊘", interrupted: "‖", lost: "?" };
+
+class DataTable {
+  constructor(root) {
+    const find = selector => root.querySelector(selector);
+    this.host = find(".lt");
+    this.caption = find("caption");
+    this.columnGroup = find("colgroup");
+    this.header = find("thead tr");
+    this.body = find("tbody");
+    this.sort = null;
+    this.header.addEventListener("click", event => this.headerClicked(event));
+    this.body.addEventListener("click", event => this.bodyClicked(event));
+    this.timer = setInterval(() => this.tellTime(), 5000);
+  }
+
+  destroy() { clearInterval(this.timer); }
+
+  show(content) {
+    this.content = content;
+    if (!content.sortsHere || !this.sort) this.sort = content.sort;
+    this.caption.textContent = content.caption;
+    this.host.style.maxHeight = `${content.maxHeight}px`;
+    this.host.classList.toggle("lt-headless", !content.showsHeader);
+    this.host.classList.toggle("lt-tree", content.rows.some(row => row.indent > 0));
+    const width = content.columns.reduce((sum, column) => sum + column.width, 0);
+    this.host.querySelector("table").style.minWidth = `${width}px`;
+    this.columnGroup.replaceChildren(...content.columns.map(column => {
+      const item = document.createElement("col");
+      if (!column.grows) item.style.width = `${column.width}px`;
+      return item;
+    }));
+    this.fillHeader();
+    this.fillBody();
+  }
+
+  fillHeader() {
+    this.header.replaceChildren(...this.content.columns.map(column => {
+      const cell = document.createElement("th");
+      cell.className = `lt-${column.kind}`;
+      cell.scope = "col";
+      if (column.help) cell.title = column.help;
+      const isSorted = this.sort && this.sort.key === column.key;
+      if (isSorted) cell.setAttribute("aria-sort", this.sort.descending ? "descending" : "ascending");
+      const label = document.createElement(column.sortable ? "button" : "span");
+      if (column.sortable) {
+        label.type = "button";
+        label.dataset.key = column.key;
+      }
+      label.textContent = column.label + (isSorted ? (this.sort.descending ? " ↓" : " ↑") : "");
+      cell.append(label);
+      return cell;
+    }));
+  }
+
+  fillBody() {
+    const { content } = this, opens = content.columns.some(column => column.kind === "link");
+    this.body.replaceChildren(...this.rows().map(row => {
+      const line = document.createElement("tr");
+      if (row.strong) line.className = "lt-strong";
+      line.dataset.id = row.id;
+      if (opens) line.dataset.opens = "";
+      line.append(...row.cells.map((cell, at) => this.cell(content.columns[at], cell, row)));
+      return line;
+    }));
+    this.tellTime();
+  }
+
+  rows() {
+    const { content, sort } = this;
+    if (!content.sortsHere || !sort) return content.rows;
+    const at = content.columns.findIndex(column => column.key === sort.key);
+    if (at < 0) return content.rows;
+    const order = sort.descending ? -1 : 1;
+    return [...content.rows].sort((left, right) => {
+      const a = left.cells[at][1], b = right.cells[at][1];
+      if (a === null || b === null) return (a === null) - (b === null);
+      return (a < b ? -1 : a > b ? 1 : 0) * order;
+    });
+  }
+
+  cell(column, [text, value, ratio, note], row) {
+    const cell = document.createElement("td");
+    cell.className = `lt-${column.kind}`;
+    if (note) cell.title = note;
+    if (column.kind === "status") cell.append(statusPill(text));
+    else if (column.kind === "link") cell.append(this.link(text, row));
+    else cell.textContent = text;
+    if (column.kind === "link" && row.indent) cell.style.paddingLeft = `${8 + Math.min(row.indent, 12) * 12}px`;
+    if (column.kind === "since") cell.dataset.since = value;
+    if (column.kind === "bar") {
+      const track = document.createElement("i"), bar = document.createElement("b");
+      bar.style.width = `${Math.max(0, Math.min(1, ratio)) * 100}%`;
+      track.append(bar);
+      cell.append(track);
+    }
+    return cell;
+  }
+
+  link(text, row) {
+    const link = document.createElement("a");
+    link.href = row.href ?? "#";
+    link.textContent = text;
+    return link;
+  }
+
+  tellTime() {
+    const now = Date.now();
+    for (const cell of this.body.querySelectorAll("[data-since]")) {
+      cell.textContent = sinceText(now - Number(cell.dataset.since));
+    }
+  }
+
+  headerClicked(event) {
+    const button = event.target.closest("button");
+    if (!button) return;
+    const key = button.dataset.key;
+    const descending = this.sort && this.sort.key === key ? !this.sort.descending : true;
+    if (!this.content.sortsHere) return void this.report("sorted", { key, descending });
+    this.sort = { key, descending };
+    this.fillHeader();
+    this.fillBody();
+    this.header.querySelector(`[data-key="${key}"]`).focus();
+  }
+
+  bodyClicked(event) {
+    const line = event.target.closest("tr[data-opens]");
+    if (!line) return;
+    const link = event.target.closest("a");
+    if (link && link.getAttribute("href") !== "#" && (event.ctrlKey || event.metaKey || event.shiftKey)) return;
+    event.preventDefault();
+    if (!link && getSelection().toString()) return;  // somebody is copying text
+    const row = this.content.rows.find(one => one.id === line.dataset.id);
+    if (row.href) goTo(row.href);
+    else this.report("opened", row.id);
+  }
+}
+
+// To another page of the app without loading it anew, as the browser's own back button does it.
+// Asking the server to switch pages instead can cross with a refresh and leave the page empty.
+function goTo(href) {
+  history.pushState(null, "", href);
+  window.dispatchEvent(new PopStateEvent("popstate", { state: null }));
+}
+
+function statusPill(status) {
+  const pill = document.createElement("span"), mark = document.createElement("i");
+  pill.className = `lt-pill lt-${status}`;
+  mark.textContent = STATUS_MARKS[status] ?? "";
+  pill.append(mark, status);
+  return pill;
+}
+
+function sinceText(ms) {
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 5) return "now";
+  if (seconds < 60) return `${seconds} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+  return `${Math.floor(seconds / 86400)} d ago`;
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  let shown = TABLES.get(parentElement);
+  if (!shown) TABLES.set(parentElement, shown = new DataTable(parentElement));
+  shown.report = setTriggerValue;
+  const text = JSON.stringify(data);
+  if (text !== shown.text) {
+    shown.text = text;
+    shown.show(data);
+  }
+  return () => {
+    shown.destroy();
+    TABLES.delete(parentElement);
+  };
+}

@@ -1,0 +1,35 @@
+"""Streamlit's colours and icons for the ways a span can end."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import streamlit as st
+
+from longpole.dashboard.palette import Theme
+from longpole.model import Status
+
+BadgeColour = Literal["red", "orange", "blue", "green", "gray"]
+
+STATUS_COLOURS: dict[Status, BadgeColour] = {
+    Status.OK: "green",
+    Status.ERROR: "red",
+    Status.CANCELLED: "orange",
+    Status.INTERRUPTED: "orange",
+    Status.RUNNING: "blue",
+    Status.LOST: "red",
+}
+
+STATUS_ICONS = {
+    Status.OK: ":material/check:",
+    Status.ERROR: ":material/close:",
+    Status.CANCELLED: ":material/block:",
+    Status.INTERRUPTED: ":material/pause:",
+    Status.RUNNING: ":material/progress_activity:",
+    Status.LOST: ":material/help:",
+}
+
+
+def theme() -> Theme:
+    """Return the theme that the reader's browser shows."""
+    return "dark" if st.context.theme.type == "dark" else "light"

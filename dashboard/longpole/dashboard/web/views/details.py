@@ -1,0 +1,173 @@
+"""The panel beside the waterfall: everything about one span, its content on demand."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from longpole.analysis.result import RunAnalysis, SpanFacts
+from longpole.dashboard import words
+from longpole.dashboard.web import queries
+from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Table, table
+from longpole.dashboard.web.views.colours import STATUS_COLOURS, STATUS_ICONS
+from longpole.model import Span
+
+_CONTENT_CHARACTERS = 20_000
+
+
+def panel(analysis: RunAnalysis, span_id: str | None, *, height_px: int) -> None:
+    """Draw the panel for a span, or say how to choose one."""
+    with st.container(border=True, height=height_px, gap="small"):
+        span = analysis.run.span_by_id.get(span_id or "")
+        if span is None:
+            st.markdown("**Details**")
+            st.caption("Click a row, or use ↑ ↓ and Enter. The key ? shows all keys.")
+            return
+        _header(span)
+        table(_facts(analysis, span), key="facts")
+        if span.error is not None:
+            st.code(f"{span.error.type}: {span.error.message}", language=None, wrap_lines=True)
+        _content(analysis.run.run_id, span.span_id)
+
+
+def _header(span: Span) -> None:
+    st.markdown(f"**{words.markdown(words.span_label(span))}**")
+    with st.container(horizontal=True, gap="small"):
+        st.badge(
+            span.status.value, color=STATUS_COLOURS[span.status], icon=STATUS_ICONS[span.status]
+        )
+        st.badge(span.kind.value, color="gray")
+        if span.role is not None:
+            st.badge(span.role.value.replace("_", " "), color="gray")
+
+
+def _facts(analysis: RunAnalysis, span: Span) -> Table:
+    facts = analysis.spans[span.span_id]
+    pairs = [
+        *_times(analysis, span, facts),
+        *_path(analysis, span, facts),
+        *_model(span),
+        ("Span id", span.span_id, ""),
+    ]
+    return Table(
+        caption="Facts of the span",
+        columns=(
+            Column(key="fact", label="Fact", width_px=110, is_sortable=False),
+            Column(
+                key="value",
+                label="Value",
+                kind=ColumnKind.NUMBER,
+                width_px=110,
+                grows=True,
+                is_sortable=False,
+            ),
+        ),
+        rows=tuple(
+            Row(id=name, cells=(Cell(name, note=note), Cell(value, note=note or value)))
+            for name, value, note in pairs
+        ),
+        shows_header=False,
+        max_height_px=2_000,
+    )
+
+
+def _times(analysis: RunAnalysis, span: Span, facts: SpanFacts) -> list[tuple[str, str, str]]:
+    end_ns = analysis.now_ns if span.end_ns is None else span.end_ns
+    length_ns = max(0, end_ns - span.start_ns)
+    found = [
+        (
+            "Start",
+            f"+{words.duration(max(0, span.start_ns - analysis.run.root.start_ns))}",
+            words.moment(span.start_ns),
+        ),
+        ("Duration", words.duration(length_ns) + (" so far" if span.is_running else ""), ""),
+        ("Own time", words.duration(facts.self_ns), "Time covered by no span below it"),
+    ]
+    if facts.queue_wait_ns is not None:
+        how = " (inferred)" if facts.queue_wait_inferred else ""
+        found.append(
+            ("Queue wait", words.duration(facts.queue_wait_ns) + how, "Ready until started")
+        )
+    if span.time_to_first_token_ns is not None:
+        found.append(("First token", words.duration(span.time_to_first_token_ns), ""))
+    return found
+
+
+def _path(analysis: RunAnalysis, span: Span, facts: SpanFacts) -> list[tuple[str, str, str]]:
+    wall_ns = max(1, analysis.facts.wall_ns)
+    if facts.on_path_ns:
+        share = words.share(facts.on_path_ns / wall_ns)
+        found = [
+            ("On critical path", f"{words.duration(facts.on_path_ns)} · {share}", ""),
+            (
+                "Drag",
+                words.duration(facts.drag_ns),
+                "Were it instant, the run would end so much sooner",
+            ),
+        ]
+    else:
+        found = [("On critical path", "no", "")]
+    slack = "any" if facts.slack_ns is None else words.duration(facts.slack_ns)
+    found.append(("Slack", slack, "How much later it could end without moving the run's end"))
+    if span.attempt > 1:
+        found.append(("Attempt", str(span.attempt), ""))
+    if facts.wasted is not None:
+        found.append(("Not used", facts.wasted.value, "Nobody used its result"))
+    return found
+
+
+def _model(span: Span) -> list[tuple[str, str, str]]:
+    found = []
+    if span.model is not None:
+        found.append(("Model", span.model, ""))
+    if span.provider is not None:
+        found.append(("Provider", span.provider, ""))
+    if span.usage is not None:
+        usage = span.usage
+        found.append(
+            (
+                "Tokens in, out",
+                f"{words.tokens(usage.input_tokens)}, {words.tokens(usage.output_tokens)}",
+                f"{usage.cache_read_tokens:,} read from cache, "
+                f"{usage.reasoning_tokens:,} for reasoning",
+            )
+        )
+    if span.cost_usd is not None:
+        found.append(("Cost", words.usd(span.cost_usd), ""))
+    elif span.unpriced is not None:
+        found.append(("Cost", f"unknown: {span.unpriced}", ""))
+    if span.cache_hit:
+        found.append(("Cache", "hit", ""))
+    return found
+
+
+def _content(run_id: str, span_id: str) -> None:
+    content = queries.content(run_id, span_id)
+    if content is None or (content.input_value is None and content.output_value is None):
+        st.caption("Input and output were not recorded.")
+        return
+    for title, text, mime_type in (
+        ("Output", content.output_value, content.output_mime_type),
+        ("Input", content.input_value, content.input_mime_type),
+    ):
+        if text is not None:
+            st.caption(title)
+            _value(text, mime_type)
+
+
+def _value(text: str, mime_type: str | None) -> None:
+    """Show content as text, indented where it is JSON; never as markup."""
+    shown = _indented(text) if mime_type == "application/json" else text
+    language = "json" if mime_type == "application/json" else None
+    st.code(shown[:_CONTENT_CHARACTERS], language=language, wrap_lines=True)
+    if len(shown) > _CONTENT_CHARACTERS:
+        st.caption(f"The first {_CONTENT_CHARACTERS:,} of {len(shown):,} characters.")
+
+
+def _indented(text: str) -> str:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)

@@ -1,0 +1,227 @@
+"""One run: what it tells in a sentence, its numbers, its waterfall, and the tabs beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from longpole.analysis.result import RunAnalysis, RunFacts
+from longpole.dashboard import words
+from longpole.dashboard.sentence import sentence
+from longpole.dashboard.web import queries
+from longpole.dashboard.web.views import (
+    branches,
+    concurrency,
+    critical_path,
+    details,
+    spans,
+    trouble,
+)
+from longpole.dashboard.web.views.colours import STATUS_COLOURS, STATUS_ICONS
+from longpole.dashboard.web.waterfall import height_px, waterfall
+from longpole.model.errors import RunReferenceError, StoreError
+
+_REFRESH_S = 1.0
+_TAB = "tab"
+WATERFALL, PATH, BRANCHES, CONCURRENCY, SPANS = TABS = (
+    "Waterfall",
+    "Critical path",
+    "Branches",
+    "Concurrency",
+    "Spans",
+)
+
+
+def page(open_run: Callable[[str], None], runs_page: st.Page) -> None:
+    """Draw the run that the address names, or else the newest one."""
+    try:
+        run_id = queries.resolve(st.query_params.get("run", "last"))
+        found = queries.analysis(run_id, queries.state().token)
+    except RunReferenceError as error:
+        trouble.reference(error, runs_page)
+        return
+    except StoreError as error:
+        trouble.store(error, queries.store_url())
+        return
+    _Selection(run_id).begin()
+    _header(found, open_run)
+    is_running = found.run.is_running
+
+    @st.fragment(run_every=_REFRESH_S if is_running else None)
+    def body() -> None:
+        token = queries.state().token
+        shown = queries.analysis(run_id, token)
+        if shown.run.is_running != is_running:
+            st.rerun()
+        _sentence(shown)
+        _numbers(shown.facts)
+        _tabs(shown, token)
+
+    body()
+
+
+class _Selection:
+    """Which span of a run is selected, in the session and in the address.
+
+    `focus` is what the drawing is told to select: it changes only when the page jumps to a span,
+    not when the reader selects one in the drawing, so that the drawing need not be sent again.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        self._selected = f"selected:{run_id}"
+        self._focus = f"focus:{run_id}"
+        self.widget = f"waterfall:{run_id}"
+
+    def begin(self) -> None:
+        """Take over the span that the address names, once."""
+        if self._selected not in st.session_state:
+            self.jump(st.query_params.get("span"))
+
+    @property
+    def span_id(self) -> str | None:
+        """The selected span."""
+        selected: str | None = st.session_state.get(self._selected)
+        return selected
+
+    @property
+    def focus(self) -> str | None:
+        """The span that the drawing is told to select."""
+        focus: str | None = st.session_state.get(self._focus)
+        return focus
+
+    def jump(self, span_id: str | None) -> None:
+        """Select a span from outside of the drawing."""
+        st.session_state[self._selected] = span_id
+        st.session_state[self._focus] = span_id
+
+    def follow(self) -> None:
+        """Take over what was selected in the drawing."""
+        span_id = st.session_state[self.widget].get("selected")
+        if isinstance(span_id, str):
+            st.session_state[self._selected] = span_id
+            st.query_params["span"] = span_id
+
+    def keep(self) -> None:
+        """Have the drawing show the selection when it appears again, after another tab."""
+        st.session_state[self._focus] = self.span_id
+
+
+def _header(found: RunAnalysis, open_run: Callable[[str], None]) -> None:
+    run = found.run
+    beside = queries.neighbours(run.root.start_ns, queries.state().token)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.subheader(words.markdown(run.name), width="content", anchor=False)
+        st.badge(run.status.value, color=STATUS_COLOURS[run.status], icon=STATUS_ICONS[run.status])
+        st.caption(f"{run.run_id[:8]} · {words.moment(run.root.start_ns)}", width="stretch")
+        with st.container(horizontal=True, gap="small", width="content"):
+            newer = st.button(
+                "Newer", icon=":material/chevron_left:", shortcut="K", disabled=not beside.newer
+            )
+            older = st.button(
+                "Older", icon=":material/chevron_right:", shortcut="J", disabled=not beside.older
+            )
+    if newer and beside.newer:
+        open_run(beside.newer)
+    if older and beside.older:
+        open_run(beside.older)
+
+
+def _sentence(found: RunAnalysis) -> None:
+    st.markdown(
+        " · ".join(
+            f"**{phrase.words}**" + (f" {words.markdown(phrase.name)}" if phrase.name else "")
+            for phrase in sentence(found)
+        )
+    )
+
+
+def _numbers(facts: RunFacts) -> None:
+    usage = facts.usage
+    shown: list[tuple[str, str, str | None]] = [
+        ("Wall", words.duration(facts.wall_ns), None),
+        (
+            "Speed-up",
+            words.times(facts.speedup_ratio),
+            f"Work ÷ wall. With no limits it could be {words.times(facts.parallelism_ratio)}.",
+        ),
+        ("Work", words.duration(facts.work_ns), "What it would take one after the other"),
+        ("Peak", f"{facts.peak_concurrency:,}", None),
+        ("Queued", words.duration(facts.queue_wait_ns), "What limits of concurrency cost"),
+        (
+            "Retries",
+            f"{facts.retries:,}" + (f" + {facts.fallbacks:,}⤳" if facts.fallbacks else ""),
+            "Attempts after the first, and fallbacks tried (⤳)" if facts.fallbacks else None,
+        ),
+        (
+            "Tokens",
+            words.tokens(usage.total_tokens),
+            f"{usage.input_tokens:,} in, {usage.output_tokens:,} out, "
+            f"{usage.cache_read_tokens:,} read from cache; {facts.llm_calls:,} model calls",
+        ),
+        ("Cost", _cost(facts), _cost_help(facts)),
+        (
+            "Wasted",
+            words.usd(facts.wasted_cost_usd),
+            f"Spent on results that nobody used; {words.duration(facts.wasted_ns)} of work",
+        ),
+    ]
+    with st.container(horizontal=True, gap="small"):
+        for label, value, explanation in shown:
+            st.metric(label, value, help=explanation, border=True)
+
+
+def _cost(facts: RunFacts) -> str:
+    if facts.cost_usd is None:
+        return "unknown" if facts.unpriced_calls else "–"
+    return ("≥ " if facts.unpriced_calls else "") + words.usd(facts.cost_usd)
+
+
+def _cost_help(facts: RunFacts) -> str:
+    if facts.unpriced_calls:
+        return f"{facts.unpriced_calls:,} of {facts.llm_calls:,} calls have no known price"
+    return "At the prices of the day of each call"
+
+
+def _tabs(found: RunAnalysis, token: int) -> None:
+    selection = _Selection(found.run.run_id)
+
+    def show(span_id: str) -> None:
+        selection.jump(span_id)
+        st.query_params["span"] = span_id
+        st.session_state[_TAB] = WATERFALL
+
+    tabs = dict(
+        zip(
+            TABS,
+            st.tabs(TABS, key=_TAB, on_change=selection.keep, bind="query-params"),
+            strict=True,
+        )
+    )
+    if tabs[WATERFALL].open:
+        with tabs[WATERFALL]:
+            _waterfall(found, token, selection)
+    if tabs[PATH].open:
+        with tabs[PATH]:
+            critical_path.tab(found, on_open=show)
+    if tabs[BRANCHES].open:
+        with tabs[BRANCHES]:
+            branches.tab(found, on_open=show)
+    if tabs[CONCURRENCY].open:
+        with tabs[CONCURRENCY]:
+            concurrency.tab(found)
+    if tabs[SPANS].open:
+        with tabs[SPANS]:
+            spans.tab(found, on_open=show)
+
+
+def _waterfall(found: RunAnalysis, token: int, selection: _Selection) -> None:
+    drawing, beside = st.columns([3.1, 1], gap="small")
+    with drawing:
+        waterfall(
+            queries.waterfall_payload(found, selection.focus, token),
+            key=selection.widget,
+            on_selected=selection.follow,
+        )
+    with beside:
+        details.panel(found, selection.span_id, height_px=height_px(found.run))

@@ -1,0 +1,302 @@
+"""The list of runs: filter, sort, page, open."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from decimal import Decimal
+
+import streamlit as st
+
+from longpole.dashboard import words
+from longpole.dashboard.web import queries
+from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Sort, Table, table
+from longpole.dashboard.web.views import trouble
+from longpole.model import Status
+from longpole.model.errors import StoreError
+from longpole.storage import RunOrder, RunPage, RunQuery, RunRow, StoreState
+
+PAGE_ROWS = 50
+_REFRESH_S = 2.0
+_HOUR_NS = 3_600_000_000_000
+_PERIODS = {"last hour": _HOUR_NS, "last 24 hours": 24 * _HOUR_NS, "last 7 days": 168 * _HOUR_NS}
+_SORT = "sort"
+
+_COLUMNS = (
+    Column(key="status", label="Status", kind=ColumnKind.STATUS, width_px=108),
+    Column(key="name", label="Chain", kind=ColumnKind.LINK, width_px=190, grows=True),
+    Column(
+        key="id",
+        label="Run",
+        kind=ColumnKind.CODE,
+        width_px=92,
+        is_sortable=False,
+        help="Beginning of the run id; enough for: longpole show RUN",
+    ),
+    Column(key="start", label="Started", kind=ColumnKind.SINCE, width_px=104),
+    Column(
+        key="wall",
+        label="Wall",
+        kind=ColumnKind.BAR,
+        width_px=96,
+        help="Time from start to end; the bar compares the runs of this page",
+    ),
+    Column(
+        key="speedup",
+        label="Speed-up",
+        kind=ColumnKind.NUMBER,
+        width_px=92,
+        help="Work over wall: how many times faster than one after the other",
+    ),
+    Column(
+        key="long_pole",
+        label="Long pole",
+        width_px=170,
+        grows=True,
+        is_sortable=False,
+        help="The branch the run waited for longest, and its share of the wall time",
+    ),
+    Column(
+        key="retries",
+        label="Retries",
+        kind=ColumnKind.NUMBER,
+        width_px=80,
+        help="Attempts after the first",
+    ),
+    Column(key="tokens", label="Tokens", kind=ColumnKind.NUMBER, width_px=84),
+    Column(
+        key="cost",
+        label="Cost",
+        kind=ColumnKind.NUMBER,
+        width_px=92,
+        help="≥ when some calls have no known price",
+    ),
+)
+
+
+def page() -> None:
+    """Draw the page."""
+    try:
+        state = queries.state()
+    except StoreError as error:
+        trouble.store(error, queries.store_url())
+        return
+    if not state.runs:
+        _empty()
+        return
+    query = _filters(state)
+    _list(query)
+
+
+def _empty() -> None:
+    @st.fragment(run_every=_REFRESH_S)
+    def wait_for_a_run() -> None:
+        if queries.state().runs:
+            st.rerun()
+        st.subheader("No runs yet")
+        st.text(f"Looking in {queries.store_url()}")
+        st.markdown("Record a chain of yours; it appears here by itself:")
+        st.code(
+            "from longpole.tracer import LongpoleHandler\n\n"
+            'chain.invoke(question, config={"callbacks": [LongpoleHandler()]})',
+            language="python",
+        )
+        st.markdown("Or record the built-in demo, which needs no key and no network:")
+        st.code("longpole demo --record-only", language="bash")
+
+    wait_for_a_run()
+
+
+def _filters(state: StoreState) -> RunQuery:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        text = st.text_input(
+            "Search",
+            key="q",
+            bind="query-params",
+            placeholder="name or error",
+            icon=":material/search:",
+            live="300ms",
+            width=230,
+        )
+        name = st.selectbox(
+            "Chain",
+            queries.chain_names(state.token),
+            index=None,
+            key="chain",
+            bind="query-params",
+            placeholder="all",
+            accept_new_options=True,
+            width=210,
+        )
+        period = st.selectbox(
+            "Started",
+            tuple(_PERIODS),
+            index=None,
+            key="period",
+            bind="query-params",
+            placeholder="any time",
+            width=150,
+        )
+        status = st.segmented_control(
+            "Status",
+            [status.value for status in Status],
+            selection_mode="multi",
+            key="status",
+            bind="query-params",
+        )
+    return RunQuery(
+        name=name,
+        status=tuple(Status(value) for value in status),
+        since_ns=None if period is None else _since_ns(_PERIODS[period]),
+        text=text or None,
+        limit=PAGE_ROWS,
+    )
+
+
+def _since_ns(period_ns: int) -> int:
+    """Return the start of the period, by whole minutes so that the answer can be cached."""
+    minute_ns = 60_000_000_000
+    return (time.time_ns() - period_ns) // minute_ns * minute_ns
+
+
+def _sort() -> Sort:
+    key, _, direction = st.query_params.get(_SORT, "").partition("-")
+    if key not in set(RunOrder):
+        return Sort(key=RunOrder.START.value, descending=True)
+    return Sort(key=key, descending=direction != "up")
+
+
+def _sort_by(sort: Sort) -> None:
+    if sort.key in set(RunOrder):
+        st.query_params[_SORT] = f"{sort.key}-{'down' if sort.descending else 'up'}"
+
+
+def _list(query: RunQuery) -> None:
+    @st.fragment(run_every=_REFRESH_S)
+    def rows() -> None:
+        try:
+            queries.settle_new_runs()
+            state = queries.state()
+            _rows(query, state)
+        except StoreError as error:
+            trouble.store(error, queries.store_url())
+
+    rows()
+
+
+def _rows(query: RunQuery, state: StoreState) -> None:
+    # Read here and not with the filters: a click on a header reruns this part only.
+    sort = _sort()
+    query = replace(query, order=RunOrder(sort.key), descending=sort.descending)
+    total = queries.runs(query, state.token).total
+    pages = max(1, -(-total // PAGE_ROWS))
+    place = st.container()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(_counted(total, state), width="stretch")
+        number = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
+    found = queries.runs(replace(query, offset=(number - 1) * PAGE_ROWS), state.token)
+    with place:
+        if not found.rows:
+            st.info("No run matches these filters.", icon=":material/filter_alt_off:")
+            return
+        table(_table(found, query), key="runs", on_sort=_sort_by)
+
+
+def _counted(total: int, state: StoreState) -> str:
+    text = f"{total:,} of {state.runs:,} runs" if total != state.runs else f"{total:,} runs"
+    dropped = sum(state.dropped.values())
+    if dropped:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in state.dropped.items())
+        text += words.markdown(f" · {dropped:,} spans lost ({reasons})")
+    return text
+
+
+def _table(found: RunPage, query: RunQuery) -> Table:
+    longest_ns = max((_wall_ns(row) or 0 for row in found.rows), default=0)
+    poles = queries.long_poles(row for row in found.rows if row.end_ns is not None)
+    return Table(
+        caption="Runs",
+        columns=_COLUMNS,
+        rows=tuple(_row(row, longest_ns, poles.get(row.run_id)) for row in found.rows),
+        sort=Sort(key=query.order.value, descending=query.descending),
+        sorts_here=False,
+        max_height_px=2_000,
+    )
+
+
+def _number(row: RunRow, key: str) -> int | float | None:
+    value = (row.summary or {}).get(key)
+    return value if isinstance(value, int | float) else None
+
+
+def _row(row: RunRow, longest_ns: float, pole: queries.LongPole | None) -> Row:
+    return Row(
+        id=row.run_id,
+        href=f"run?run={row.run_id}",
+        cells=(
+            Cell(row.status.value),
+            Cell(row.name),
+            Cell(row.run_id[:8], note=row.run_id),
+            Cell("", row.start_ns // 1_000_000, note=words.moment(row.start_ns)),
+            _wall(row, longest_ns),
+            _speedup(row),
+            _long_pole(pole),
+            _retries(row),
+            _tokens(row),
+            _cost(row),
+        ),
+    )
+
+
+def _wall_ns(row: RunRow) -> float | None:
+    if row.status is Status.RUNNING:
+        second_ns = 1_000_000_000
+        return max(second_ns, (time.time_ns() - row.start_ns) // second_ns * second_ns)
+    known_ns = _number(row, "wall_ns")
+    if known_ns is None and row.end_ns is not None:
+        return row.end_ns - row.start_ns
+    return known_ns
+
+
+def _wall(row: RunRow, longest_ns: float) -> Cell:
+    wall_ns = _wall_ns(row)
+    if wall_ns is None:
+        return Cell("–")
+    return Cell(words.duration(wall_ns), wall_ns, wall_ns / longest_ns if longest_ns else 0.0)
+
+
+def _speedup(row: RunRow) -> Cell:
+    ratio = _number(row, "speedup_ratio")
+    return Cell("–" if ratio is None else words.times(ratio))
+
+
+def _long_pole(pole: queries.LongPole | None) -> Cell:
+    if pole is None:
+        return Cell("")
+    return Cell(f"{pole.name} · {words.share(pole.share_ratio)}", note=pole.name)
+
+
+def _retries(row: RunRow) -> Cell:
+    count = _number(row, "retries")
+    return Cell("–" if count is None else f"{count:,}" if count else "")
+
+
+def _tokens(row: RunRow) -> Cell:
+    usage = (row.summary or {}).get("usage")
+    if not isinstance(usage, dict):
+        return Cell("–")
+    total = int(usage.get("input_tokens", 0)) + int(usage.get("output_tokens", 0))
+    return Cell(words.tokens(total) if total else "")
+
+
+def _cost(row: RunRow) -> Cell:
+    if row.summary is None:
+        return Cell("–")
+    given = row.summary.get("cost_usd")
+    cost = None if given is None else Decimal(str(given))
+    unpriced = int(_number(row, "unpriced_calls") or 0)
+    if cost is None:
+        return Cell("unpriced" if unpriced else "", note=f"{unpriced:,} calls without a price")
+    prefix = "≥ " if unpriced else ""
+    note = f"{unpriced:,} calls without a price" if unpriced else ""
+    return Cell(prefix + words.usd(cost), note=note)

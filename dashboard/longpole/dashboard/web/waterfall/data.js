@@ -1,0 +1,94 @@
+// The payload: u32 length of the head | head as JSON | columns at multiples of eight bytes.
+// Flags are those of encode.py.
+const FLAG = { onPath: 1, error: 2, running: 4, tied: 8, cacheHit: 16, fallback: 32, wasted: 64,
+  waitInferred: 128, stopped: 256, lost: 512, thick: 1024 };
+const ARRAYS = { f8: Float64Array, f4: Float32Array, i4: Int32Array, u1: Uint8Array };
+
+class Trace {
+  constructor(bytes) {
+    const headLength = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
+    Object.assign(this, JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + headLength))));
+    const body = bytes.slice(4 + headLength).buffer;  // copied once, so that it begins aligned
+    for (const [name, type, offset, length] of this.columns) {
+      this[name] = new ARRAYS[type](body, offset, length);
+    }
+    this.rows = this.start.length;
+    this.below = countBelow(this.parent);
+    this.failures = this.deepestErrors();
+    this.first = Math.min(0, least(this.start));
+    this.last = Math.max(this.end[0], most(this.end), this.first + 1);
+  }
+
+  label(row) {
+    const { strong, faint } = this.labelParts(row);
+    return faint ? `${strong} · ${faint}` : strong;
+  }
+
+  // A branch goes by its key; a bare number says little without the name before it.
+  labelParts(row) {
+    const name = this.names[this.name[row]], branch = this.branches[this.branch[row]];
+    if (!branch || branch === name) return { strong: name, faint: "" };
+    if (/^\d+$/.test(branch)) return { strong: `${name}[${branch}]`, faint: "" };
+    return { strong: branch, faint: name };
+  }
+
+  // A failure is told by every span above it; where it began, nothing below failed.
+  deepestErrors() {
+    const failedBelow = new Set();
+    for (let row = 1; row < this.rows; row++) {
+      if (this.has(row, FLAG.error)) failedBelow.add(this.parent[row]);
+    }
+    const failures = new Set();
+    for (let row = 0; row < this.rows; row++) {
+      if (this.has(row, FLAG.error) && !failedBelow.has(row)) failures.add(row);
+    }
+    return failures;
+  }
+
+  has(row, flag) { return (this.flags[row] & flag) !== 0; }
+
+  length(row) { return this.end[row] - this.start[row]; }
+
+  rowOf(id) {
+    if (!this.rowById) this.rowById = new Map(this.ids.map((known, row) => [known, row]));
+    return this.rowById.get(id) ?? -1;
+  }
+}
+
+function countBelow(parent) {
+  const below = new Int32Array(parent.length);
+  for (let row = parent.length - 1; row > 0; row--) below[parent[row]] += below[row] + 1;
+  return below;
+}
+
+// Not Math.min(...column): a hundred thousand arguments overflow the stack.
+function least(column) {
+  let found = Infinity;
+  for (const value of column) if (value < found) found = value;
+  return found;
+}
+
+function most(column) {
+  let found = -Infinity;
+  for (const value of column) if (value > found) found = value;
+  return found;
+}
+
+// Which rows are shown when some are folded, and where each span is to be found then.
+class Layout {
+  constructor(trace, folded) {
+    this.shown = new Int32Array(trace.rows);
+    this.place = new Int32Array(trace.rows);  // a hidden span is found at the row that hides it
+    let count = 0;
+    for (let row = 0; row < trace.rows;) {
+      this.shown[count] = row;
+      const hidden = folded.has(trace.ids[row]) ? trace.below[row] : 0;
+      this.place.fill(count, row, row + hidden + 1);
+      row += hidden + 1;
+      count++;
+    }
+    this.count = count;
+  }
+
+  isShown(row) { return this.shown[this.place[row]] === row; }
+}

@@ -1,0 +1,200 @@
+"""How numbers, times and names are written, in the terminal and on the pages.
+
+Durations are nanoseconds, money is `Decimal` USD, ratios are plain numbers; here alone they become
+milliseconds, cents and percent. Text that comes from traces is made safe for where it is shown.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final
+
+from longpole.model.run import Run, Span
+
+_US: Final = 1_000
+_MS: Final = 1_000_000
+_S: Final = 1_000_000_000
+
+
+def duration(length_ns: float) -> str:
+    """Return a length of time, three digits of it.
+
+    >>> [duration(ns) for ns in (412_000, 30_400_000, 928_000_000, 2_330_000_000)]
+    ['412 µs', '30.4 ms', '928 ms', '2.33 s']
+    >>> [duration(ns) for ns in (0, 402_000_000_000, 7_500_000_000_000)]
+    ['0 µs', '6m 42s', '2h 05m']
+    """
+    if length_ns < 0:
+        return f"−{duration(-length_ns)}"
+    if round(length_ns / _US) < 1000:
+        return f"{length_ns / _US:.0f} µs"
+    if length_ns < 99.95 * _MS:
+        return f"{length_ns / _MS:.1f} ms"
+    if round(length_ns / _MS) < 1000:
+        return f"{length_ns / _MS:.0f} ms"
+    if length_ns < 9.995 * _S:
+        return f"{length_ns / _S:.2f} s"
+    if length_ns < 59.95 * _S:
+        return f"{length_ns / _S:.1f} s"
+    seconds = round(length_ns / _S)
+    if seconds < 3600:
+        return f"{seconds // 60}m {seconds % 60:02d}s"
+    minutes = round(length_ns / _S / 60)
+    return f"{minutes // 60}h {minutes % 60:02d}m"
+
+
+def usd(amount: Decimal) -> str:
+    """Return an amount of money, more digits the smaller it is.
+
+    >>> [usd(Decimal(text)) for text in ("0", "0.0000213", "0.0041", "0.12", "8.823", "1234.5")]
+    ['$0', '$0.000021', '$0.0041', '$0.120', '$8.82', '$1,234.50']
+    """
+    if amount == 0:
+        return "$0"
+    size = abs(amount)
+    if size < Decimal("0.001"):
+        return f"${amount:.6f}"
+    if size < Decimal("0.01"):
+        return f"${amount:.4f}"
+    if size < 1:
+        return f"${amount:.3f}"
+    return f"${amount:,.2f}"
+
+
+def cost(amount: Decimal | None, unpriced_calls: int) -> str:
+    """Return what is known of a cost; a sum with calls missing is a lower bound.
+
+    >>> cost(Decimal("0.12"), 0), cost(Decimal("0.12"), 2), cost(None, 3), cost(None, 0)
+    ('$0.120', '≥ $0.120', 'unpriced', '–')
+    """
+    if amount is None:
+        return "unpriced" if unpriced_calls else "–"
+    return f"≥ {usd(amount)}" if unpriced_calls else usd(amount)
+
+
+def tokens(count: int) -> str:
+    """Return a number of tokens.
+
+    >>> tokens(546), tokens(12_345), tokens(1_890_000)
+    ('546', '12.3k', '1.89M')
+    """
+    if count < 1000:
+        return str(count)
+    if count < 999_950:
+        return f"{count / 1000:.1f}k"
+    return f"{count / 1_000_000:.2f}M"
+
+
+def share(ratio: float) -> str:
+    """Return a part of a whole in percent.
+
+    >>> share(0.081), share(0.34), share(1), share(0)
+    ('8.1 %', '34 %', '100 %', '0 %')
+    """
+    percent = ratio * 100
+    if percent == 0 or percent >= 9.95:
+        return f"{percent:.0f} %"
+    return f"{percent:.1f} %"
+
+
+def times(ratio: float) -> str:
+    """Return how many times as much.
+
+    >>> times(2.14), times(12.6), times(120)
+    ('2.1×', '12.6×', '120×')
+    """
+    return f"{ratio:.0f}×" if ratio >= 99.95 else f"{ratio:.1f}×"
+
+
+def count(number: int, singular: str, plural: str | None = None) -> str:
+    """Return a number with its noun.
+
+    >>> count(1, "retry", "retries"), count(3, "run")
+    ('1 retry', '3 runs')
+    """
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def moment(at_ns: int) -> str:
+    """Return a point in time, UTC, to the second."""
+    return datetime.fromtimestamp(at_ns // _S, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def ago(at_ns: int, now_ns: int) -> str:
+    """Return how long a point in time is past.
+
+    >>> ago(0, 5 * 10**9), ago(0, 7_300 * 10**9), ago(0, 3 * 86_400 * 10**9)
+    ('5s ago', '2h ago', '3d ago')
+    """
+    seconds = max(0, (now_ns - at_ns) // _S)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{unit} ago"
+    return f"{seconds}s ago"
+
+
+def short_name(name: str) -> str:
+    """Return a name without the list of parts that LangChain puts into it.
+
+    >>> short_name("RunnableParallel<web,notes>"), short_name("panel"), short_name("<x>")
+    ('RunnableParallel', 'panel', '<x>')
+    """
+    head, bracket, _ = name.partition("<")
+    return head if head and bracket and name.endswith(">") else name
+
+
+def span_label(span: Span) -> str:
+    """Return a span's name with the branch it is, as in `retrieve[3]`.
+
+    A branch that is called like its key, and a key that is a name of its own, stand alone.
+    """
+    if span.branch is None:
+        return span.name
+    if span.branch.isdecimal():
+        return f"{span.name}[{span.branch}]"
+    return span.branch if span.branch == span.name else f"{span.branch} · {span.name}"
+
+
+def located_label(run: Run, span: Span) -> str:
+    """Return a span's label with the branch it is in, as in `read_note[3] › gpt-4.1`."""
+    above: Span | None = span
+    while above is not None and above.branch is None:
+        above = None if above.parent_span_id is None else run.span_by_id[above.parent_span_id]
+    if above is None or above is span:
+        return span_label(span)
+    return f"{_branch_label(above)} › {span.name}"
+
+
+def _branch_label(span: Span) -> str:
+    """Return the shortest label that names a branch."""
+    branch = span.branch or ""
+    return f"{span.name}[{branch}]" if branch.isdecimal() else branch
+
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(text: str) -> str:
+    r"""Return text on one line in which nothing can act on a terminal.
+
+    >>> plain("red\x1b[31m\n")
+    'red\\x1b[31m\\n'
+    """
+    return _CONTROL.sub(lambda found: ascii(found.group())[1:-1], text)
+
+
+_MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
+# Bare addresses become links whatever is escaped in them; an invisible joiner keeps them apart.
+_ADDRESS: Final = re.compile(r"(?=://)|(?<=\bwww)(?=\.)|(?=@)", re.IGNORECASE)
+WORD_JOINER: Final = "\u2060"
+
+
+def markdown(text: str) -> str:
+    r"""Return text that a Markdown label shows as it is; links and pictures do not act.
+
+    >>> markdown("![x](y)")
+    '\\!\\[x\\]\\(y\\)'
+    """
+    return _MARKDOWN.sub(r"\\\1", _ADDRESS.sub(WORD_JOINER, plain(text)))

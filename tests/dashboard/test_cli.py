@@ -1,0 +1,345 @@
+"""The command line on a store of real runs: what it says, in words and as JSON."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from langchain_core.runnables import RunnableLambda
+
+from longpole.analysis import analyse
+from longpole.dashboard.cli.main import main
+from longpole.dashboard.documents import show_document
+from longpole.dashboard.settle import settle
+from longpole.model import Kind, Run, Span, Status, assemble
+from longpole.model.pricing import PriceBook, price_run
+from longpole.storage import Recorder, RunQuery, open_store
+from longpole.storage.rows import events_from_run
+from longpole.tracer import LongpoleHandler
+from longpole.tracer.demo import run_scenes
+from tests.dashboard.contract import check_document, check_run_object
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that holds the demo's runs, recorded fast; tests leave it as it is."""
+    path = tmp_path_factory.mktemp("demo") / "demo.db"
+    handler = LongpoleHandler(str(path))
+    run_scenes(handler, speed=200.0)
+    assert handler.flush(30.0)
+    handler.close()
+    return path
+
+
+@pytest.fixture
+def store(recorded: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may change."""
+    return Path(shutil.copy(recorded, tmp_path / "runs.db"))
+
+
+def longpole(*arguments: str, store: Path | str | None = None) -> Result:
+    where = [] if store is None else ["--store", str(store)]
+    return CliRunner().invoke(main, [*arguments, *where])
+
+
+def as_json(*arguments: str, store: Path) -> Any:
+    result = longpole(*arguments, "--json", store=store)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def runs_in(store: Path) -> list[Run]:
+    opened = open_store(str(store), mode="read")
+    try:
+        rows = opened.list_runs(RunQuery(limit=100)).rows
+        return [opened.load_run(row.run_id) for row in rows]
+    finally:
+        opened.close()
+
+
+def test_every_demo_run_is_shown_as_the_contract_says(store: Path) -> None:
+    shown = [as_json("show", run.run_id, store=store) for run in runs_in(store)]
+
+    assert len(shown) >= 14
+    for document in shown:
+        check_document(document)
+    assert {fan_out["kind"] for one in shown for fan_out in one["fan_outs"]} >= {
+        "parallel",
+        "send",
+        "superstep",
+        "tools",
+        "record",
+    }
+    assert any(one["run"]["retries"] and one["run"]["fallbacks"] for one in shown)
+    assert any(one["run"]["cost_usd"] is not None for one in shown)
+
+
+def test_runs_lists_the_same_objects_as_show(store: Path) -> None:
+    listed = as_json("runs", "--limit", "100", store=store)["runs"]
+
+    assert len(listed) == len(runs_in(store))
+    for run in listed:
+        check_run_object(run)
+        assert as_json("show", run["run_id"], store=store)["run"] == run
+    starts = [run["start_ns"] for run in listed]
+    assert starts == sorted(starts, reverse=True)
+
+
+def test_runs_can_be_filtered_and_ordered(store: Path) -> None:
+    failed = as_json("runs", "--status", "error", store=store)["runs"]
+    by_wall = as_json("runs", "--order", "wall", "--limit", "5", store=store)["runs"]
+    panels = as_json("runs", "--name", "incident-panel", store=store)["runs"]
+
+    assert [run["status"] for run in failed] == ["error"]
+    walls = [run["wall_ns"] for run in by_wall]
+    assert walls == sorted(walls, reverse=True)
+    everything = as_json("runs", "--limit", "100", store=store)["runs"]
+    assert walls[0] == max(run["wall_ns"] for run in everything)
+    assert len(panels) == 6
+
+
+def test_a_run_is_named_by_a_prefix_or_last(store: Path) -> None:
+    newest = runs_in(store)[0].run_id
+
+    assert as_json("show", "last", store=store)["run"]["run_id"] == newest
+    assert as_json("show", newest[:12], store=store)["run"]["run_id"] == newest
+
+
+def test_the_table_of_runs_is_for_people(store: Path) -> None:
+    result = longpole("runs", store=store)
+
+    assert result.exit_code == 0
+    assert "incident-panel" in result.stdout
+    assert "✗ error" in result.stdout
+    assert "$" in result.stdout
+
+
+def test_a_run_in_the_terminal_shows_waterfall_path_and_branches(store: Path) -> None:
+    (panel, *_) = as_json("runs", "--name", "incident-panel", store=store)["runs"]
+    shown = longpole("show", panel["run_id"], store=store).stdout
+
+    assert "critical path" in shown
+    assert "long pole" in shown
+    assert "█" in shown
+    assert "slack" in shown
+    assert max(len(line) for line in shown.splitlines()) <= 120
+
+
+def test_wide_fan_outs_are_folded_and_shown_whole_when_asked(store: Path) -> None:
+    (report,) = [run for run in runs_in(store) if len(run.spans) > 60]
+    folded = longpole("show", report.run_id, store=store).stdout
+    whole = longpole("show", report.run_id, "--all", store=store).stdout
+
+    assert "×" in folded
+    assert len(whole.splitlines()) > len(report.spans)
+    assert len(folded.splitlines()) < len(report.spans)
+
+
+def test_settled_numbers_are_those_of_a_fresh_look(store: Path) -> None:
+    opened = open_store(str(store), mode="write")
+    book = PriceBook()
+    count = settle(opened, book=book, now_ns=0, limit=1000)
+    again = settle(opened, book=book, now_ns=0, limit=1000)
+    rows = opened.list_runs(RunQuery(limit=100)).rows
+    fresh = {
+        row.run_id: show_document(analyse(price_run(opened.load_run(row.run_id), book), now_ns=0))[
+            "run"
+        ]
+        for row in rows
+    }
+    opened.close()
+
+    assert (count, again) == (len(rows), 0)
+    assert {row.run_id: row.summary for row in rows} == fresh
+    assert all(row.is_settled for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [("f" * 32, "no run matches"), ("", "no run matches"), ("zz", "no run matches")],
+)
+def test_an_unknown_run_is_said(store: Path, reference: str, said: str) -> None:
+    result = longpole("show", reference, store=store)
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert said in result.stderr
+
+
+def test_an_ambiguous_prefix_lists_what_it_fits(tmp_path: Path) -> None:
+    opened = open_store(str(tmp_path / "runs.db"), mode="write")
+    recorder = Recorder(recorder_id="0" * 16, pid=1, host="here")
+    for run_id in ("ab" + "1" * 30, "ab" + "2" * 30):
+        span = Span(
+            span_id=run_id[-16:],
+            parent_span_id=None,
+            name="one",
+            kind=Kind.CHAIN,
+            start_ns=1,
+            end_ns=2,
+            status=Status.OK,
+        )
+        opened.write(recorder, events_from_run(assemble(run_id, [span])))
+    opened.close()
+    result = longpole("show", "ab", store=tmp_path / "runs.db")
+
+    assert result.exit_code == 1
+    assert "'ab' fits 2 runs: ab1" in result.stderr
+    assert "give more digits" in result.stderr
+    assert as_json("show", "AB2", store=tmp_path / "runs.db")["run"]["run_id"] == "ab" + "2" * 30
+
+
+def test_a_store_without_runs_says_how_to_get_some(tmp_path: Path) -> None:
+    listed = longpole("runs", store=tmp_path / "none.db")
+    shown = longpole("show", "last", store=tmp_path / "none.db")
+
+    assert listed.exit_code == 0
+    assert "longpole demo" in listed.stdout
+    assert shown.exit_code == 1
+    assert "longpole demo" in shown.stderr
+    assert as_json("runs", store=tmp_path / "none.db") == {"runs": []}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("these are notes, " * 100)
+    result = longpole("runs", store=path)
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert "notes.txt" in result.stderr
+    assert path.read_text() == "these are notes, " * 100
+
+
+def test_a_store_url_that_means_nothing_is_wrong_usage() -> None:
+    result = longpole("runs", store="mongodb://localhost/x")
+
+    assert result.exit_code == 2
+    assert "mongodb" in result.stderr
+
+
+def test_a_bad_setting_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONGPOLE_CONTENT_LIMIT", "many")
+    result = longpole("runs")
+
+    assert result.exit_code == 2
+    assert "LONGPOLE_CONTENT_LIMIT is 'many'" in result.stderr
+
+
+def test_text_from_traces_cannot_act_on_the_terminal(tmp_path: Path) -> None:
+    handler = LongpoleHandler(str(tmp_path / "runs.db"))
+
+    def fail(value: object) -> object:
+        raise ValueError("\x1b[31mred\x1b]52;c;x\x07 [bold]markup[/bold]")
+
+    with pytest.raises(ValueError, match="red"):
+        RunnableLambda(fail, name="evil\x1b[2J").invoke(1, {"callbacks": [handler]})
+    assert handler.flush(30.0)
+    listed = longpole("runs", store=tmp_path / "runs.db").stdout
+    shown = longpole("show", "last", store=tmp_path / "runs.db").stdout
+
+    assert "\x1b" not in listed + shown
+    assert "\x07" not in listed + shown
+    assert "[bold]markup[/bold]" in shown
+
+
+@pytest.mark.parametrize("columns", ["60", "200"])
+def test_output_fits_the_terminal(store: Path, columns: str) -> None:
+    read_end, write_end = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "longpole.dashboard.cli", "show", "last", "--store", str(store)],
+        stdout=write_end,
+        env={**os.environ, "COLUMNS": columns, "NO_COLOR": "1", "TERM": "xterm"},
+    )
+    os.close(write_end)
+    shown = b""
+    try:
+        while chunk := os.read(read_end, 65536):
+            shown += chunk
+    except OSError:  # the other end is closed
+        pass
+    os.close(read_end)
+
+    assert child.wait(60) == 0
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()
+    assert len(lines) > 20
+    assert max(len(line.rstrip()) for line in lines) <= int(columns)
+
+
+def test_the_command_line_starts_without_the_heavy_packages() -> None:
+    program = (
+        "import sys; from longpole.dashboard.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'streamlit', 'plotly', 'langchain_core', 'langsmith', 'genai_prices', "
+        "'pandas', 'opentelemetry'} & set(sys.modules)\n"
+        "sys.exit(', '.join(sorted(heavy)) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "Usage: " in done.stdout
+
+
+def test_the_dashboard_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    for command in ("dashboard", "demo"):
+        result = longpole(command)
+
+        assert result.exit_code == 1
+        assert "pip install 'longpole[dashboard]'" in result.stderr
+
+
+def test_the_demo_records_and_says_where(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "longpole.dashboard.cli",
+            "demo",
+            "--record-only",
+            "--speed",
+            "200",
+            "--store",
+            str(tmp_path / "demo.db"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert f"The runs are in {tmp_path / 'demo.db'}" in done.stdout
+    assert len(runs_in(tmp_path / "demo.db")) >= 14
+
+
+def test_a_pipe_that_closes_early_is_no_accident(store: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "longpole.dashboard.cli", "show", "last", "--store", str(store)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGPIPE, signal.SIG_IGN),
+    )
+    assert child.stdout is not None
+    assert child.stderr is not None
+    child.stdout.close()
+    said = child.stderr.read().decode()
+    child.stderr.close()
+    child.wait(60)
+
+    assert "Traceback" not in said

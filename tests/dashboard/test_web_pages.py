@@ -1,0 +1,100 @@
+"""Pages without a browser: Streamlit runs them in this process and tells what they emit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from longpole.dashboard.web.serve import APP
+from longpole.model.settings import LONGPOLE_STORE
+from tests.browser import stories
+from tests.browser.recording import new_store_url, record
+
+
+@pytest.fixture
+def store_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    url = new_store_url(tmp_path)
+    monkeypatch.setenv(LONGPOLE_STORE, url)
+    yield url
+    st.cache_resource.clear()
+
+
+def _app() -> AppTest:
+    return AppTest.from_file(str(APP), default_timeout=30)
+
+
+def _tables(app: AppTest) -> list[Any]:
+    return [element.proto for element in app.get("bidi_component")]
+
+
+def test_an_empty_store_shows_how_to_begin(store_url: str) -> None:
+    app = _app().run()
+
+    assert not app.exception
+    assert app.subheader[0].value == "No runs yet"
+    assert "LongpoleHandler()" in app.code[0].value
+
+
+def test_the_list_shows_a_run(store_url: str) -> None:
+    record(store_url, stories.panel(1))
+
+    app = _app().run()
+    assert not app.exception
+    assert len(_tables(app)) == 1
+    assert any("1 runs" in caption.value or "1 run" in caption.value for caption in app.caption)
+
+
+def _run_page() -> None:
+    import streamlit as st
+
+    from longpole.dashboard.web.views import run
+
+    def no_other_run(run_id: str) -> None:
+        raise AssertionError(run_id)
+
+    run.page(open_run=no_other_run, runs_page=st.Page(lambda: None, url_path="runs"))
+
+
+def test_the_numbers_of_a_run_stand_on_its_page(store_url: str) -> None:
+    run = stories.panel(1)
+    record(store_url, run)
+    app = AppTest.from_function(_run_page, default_timeout=30)
+
+    app.query_params["run"] = run.run_id
+    app.run()
+    assert not app.exception
+    metrics = {metric.label: metric.value for metric in app.metric}
+    assert metrics["Wall"] == "2.30 s"
+    assert metrics["Peak"] == "3"
+    assert metrics["Tokens"] == "8.9k"
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id(store_url: str) -> None:
+    record(store_url, stories.panel(1), stories.failing(2))
+    app = AppTest.from_function(_run_page, default_timeout=30)
+
+    app.query_params["run"] = "00000002"
+    app.run()
+    assert app.subheader[0].value == "triage"
+
+
+def test_without_an_address_the_newest_run_is_shown(store_url: str) -> None:
+    later_ns = stories.START_NS + 1_000 * stories.MS
+    record(store_url, stories.panel(1), stories.failing(2, start_ns=later_ns))
+
+    app = AppTest.from_function(_run_page, default_timeout=30).run()
+    assert app.subheader[0].value == "triage"
+
+
+def test_the_name_of_a_run_is_escaped_where_markdown_is_understood(store_url: str) -> None:
+    record(store_url, stories.hostile(3))
+
+    app = AppTest.from_function(_run_page, default_timeout=30).run()
+    assert not app.exception
+    for element in (*app.subheader, *app.markdown, *app.caption):
+        assert "![x](" not in element.value
