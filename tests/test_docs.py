@@ -31,7 +31,7 @@ def _commands() -> dict[str, Command]:
 
 @pytest.mark.parametrize(("document", "block"), _blocks("python"))
 def test_python_in_the_documents_imports_what_exists(document: str, block: str) -> None:
-    imports = [
+    imports: list[ast.stmt] = [
         node for node in ast.parse(block).body if isinstance(node, ast.Import | ast.ImportFrom)
     ]
     exec(compile(ast.Module(imports, []), document, "exec"), {})

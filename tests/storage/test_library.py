@@ -15,7 +15,7 @@ from longpole.storage.migrations import MIGRATIONS
 
 def test_the_library_is_the_one_that_sqlite_utils_takes() -> None:
     assert sqlite_library() is sqlite_utils.utils.sqlite3  # type: ignore[attr-defined]
-    assert database.sqlite3 is sqlite_library()
+    assert vars(database)["sqlite3"] is sqlite_library()
 
 
 def test_the_schema_version_counts_the_migrations(tmp_path: Path) -> None:
