@@ -36,6 +36,7 @@ def test_a_port_that_was_freed_is_taken_as_asked(taken_port: int) -> None:
 
 def test_the_default_port_gives_way_when_it_is_taken() -> None:
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             taken.bind((HOST, DEFAULT_PORT))
             taken.listen()

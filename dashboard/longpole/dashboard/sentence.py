@@ -57,22 +57,23 @@ def long_pole(analysis: RunAnalysis) -> tuple[FanOut, Branch] | None:
 
 
 def _culprit(analysis: RunAnalysis) -> Phrase | None:
+    """Name the branch that the run waited for longest, or the span, where one took longer."""
     wall_ns = analysis.facts.wall_ns
     if wall_ns <= 0:
         return None
-    pole = long_pole(analysis)
-    if pole is not None:
-        fan_out, branch = pole
-        group = words.short_name(analysis.run.span_by_id[fan_out.span_id].name)
-        return Phrase(f"{words.share(branch.on_path_ns / wall_ns)} in", f"{group}[{branch.key}]")
     owned: dict[str, int] = {}
     for segment in analysis.critical_path:
         owned[segment.span_id] = owned.get(segment.span_id, 0) + segment.length_ns
+    span_id = max(owned, key=lambda owner: owned[owner])
+    pole = long_pole(analysis)
+    if pole is not None and pole[1].on_path_ns >= owned[span_id]:
+        fan_out, branch = pole
+        group = words.short_name(analysis.run.span_by_id[fan_out.span_id].name)
+        return Phrase(f"{words.share(branch.on_path_ns / wall_ns)} in", f"{group}[{branch.key}]")
     if len(owned) < 2:
         return None
-    span_id = max(owned, key=lambda owner: owned[owner])
-    name = analysis.run.span_by_id[span_id].name
-    return Phrase(f"{words.share(owned[span_id] / wall_ns)} in", name)
+    label = words.located_label(analysis.run, analysis.run.span_by_id[span_id])
+    return Phrase(f"{words.share(owned[span_id] / wall_ns)} in", label)
 
 
 def _money(analysis: RunAnalysis) -> str:
