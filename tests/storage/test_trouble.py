@@ -1,0 +1,262 @@
+"""A database that cannot be used: the app goes on, spans wait, and the file is left as it is."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from longpole.model.errors import (
+    NewerSchemaError,
+    NotAStoreError,
+    SettingsError,
+    StoreUnavailableError,
+)
+from longpole.model.run import Status
+from longpole.storage import RunQuery, SpanEnd, SpanStart, open_store
+from longpole.storage.spool import spool_files, spool_folder
+from longpole.storage.writer import Writer
+
+
+def record(writer: Writer, number: int) -> None:
+    run_id, span_id = f"{number:032x}", f"{number:016x}"
+    writer.append(
+        SpanStart(
+            run_id=run_id,
+            trace_id=run_id,
+            span_id=span_id,
+            parent_span_id=None,
+            is_root=True,
+            name="chain",
+            start_ns=number,
+        )
+    )
+    writer.append(SpanEnd(run_id=run_id, span_id=span_id, end_ns=number + 1, status=Status.OK))
+
+
+def runs_in(path: Path) -> int:
+    store = open_store(str(path), mode="read")
+    try:
+        return store.list_runs(RunQuery()).total
+    finally:
+        store.close()
+
+
+def test_a_file_that_is_no_database_is_left_alone_and_spans_wait(tmp_path: Path) -> None:
+    path = tmp_path / "notes.db"
+    path.write_text("these are notes " * 1000)
+    writer = Writer(str(path), cadence_s=0.0)
+    record(writer, 1)
+
+    assert not writer.flush(0.2)
+    assert writer.stats().spans_waiting == 1
+    assert path.read_text() == "these are notes " * 1000
+    with pytest.raises(NotAStoreError, match=r"notes\.db"):
+        open_store(str(path), mode="read").list_runs(RunQuery())
+    path.unlink()
+    assert writer.flush(30.0)
+    writer.close(10.0)
+    assert runs_in(path) == 1
+
+
+def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE mine (x)")
+    other.commit()
+    other.close()
+
+    for mode in ("read", "write"):
+        with pytest.raises(NotAStoreError, match=r"other\.db"):
+            open_store(str(path), mode=mode).list_runs(RunQuery())
+    check = sqlite3.connect(path)
+    tables = check.execute("SELECT name FROM sqlite_master").fetchall()
+    check.close()
+    assert tables == [("mine",)]
+
+
+def test_a_newer_schema_is_refused_and_spans_wait(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    open_store(str(path), mode="write").close()
+    newer = sqlite3.connect(path)
+    newer.execute("PRAGMA user_version = 99")
+    newer.close()
+    writer = Writer(str(path), cadence_s=0.0)
+    record(writer, 1)
+
+    with pytest.raises(NewerSchemaError, match="pip install -U longpole"):
+        open_store(str(path), mode="read").list_runs(RunQuery())
+    assert not writer.flush(0.2)
+    assert writer.stats().spans_waiting == 1
+    back = sqlite3.connect(path)
+    back.execute("PRAGMA user_version = 1")
+    back.close()
+    assert writer.flush(30.0)
+    writer.close(10.0)
+
+
+def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    open_store(str(path), mode="write").close()
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    writer = Writer(str(path), cadence_s=0.0)
+    record(writer, 1)
+
+    assert not writer.flush(0.5)
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert writer.flush(30.0)
+    writer.close(10.0)
+    assert runs_in(path) == 1
+
+
+def test_a_path_that_cannot_be_written_drops_and_counts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    writer = Writer(str(tmp_path / "file" / "runs.db"), cadence_s=0.0)
+    for number in range(5):
+        record(writer, number)
+    stats = writer.stats()
+
+    assert stats.spans_seen == 5
+    assert sum(stats.dropped.values()) == 5
+    assert stats.spans_written + stats.spans_waiting == 0
+    assert not writer.flush(0.2)
+    assert "cannot write its spool" in caplog.text
+    with pytest.raises((StoreUnavailableError, NotAStoreError)):
+        open_store(str(tmp_path / "file" / "runs.db"), mode="write")
+
+
+@pytest.mark.parametrize("url", ["mongodb://x", "clickhouse://localhost/x", "chdb:///x"])
+def test_urls_of_other_stores_are_refused(url: str) -> None:
+    with pytest.raises(SettingsError):
+        Writer(url)
+    with pytest.raises(SettingsError):
+        open_store(url)
+
+
+def test_a_frame_torn_by_a_crash_costs_only_itself(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    program = f"""
+import os
+from tests.storage.test_trouble import record
+from longpole.storage.writer import Writer
+writer = Writer({str(path)!r}, cadence_s=1000.0)
+for number in range(20):
+    record(writer, number)
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
+    (spool,) = spool_files(spool_folder(path))
+    os.truncate(spool, spool.stat().st_size - 3)
+
+    store = open_store(str(path), mode="read")
+    page = store.list_runs(RunQuery(limit=100))
+    state = store.state()
+    store.close()
+    assert page.total == 20
+    assert {row.status for row in page.rows[1:]} == {Status.OK}
+    assert page.rows[0].status is Status.LOST
+    assert sum(state.dropped.values()) == 1
+    assert spool_files(spool_folder(path)) == []
+
+
+def test_a_forked_child_records_beside_its_parent(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    program = f"""
+import os
+from tests.storage.test_trouble import record
+from longpole.storage.writer import Writer
+writer = Writer({str(path)!r})
+for number in range(10):
+    record(writer, number)
+children = []
+for child in range(4):
+    pid = os.fork()
+    if pid == 0:
+        record(writer, 100 + child)
+        os._exit(0)
+    children.append(pid)
+for pid in children:
+    assert os.waitpid(pid, 0)[1] == 0
+record(writer, 50)
+assert writer.flush(30)
+"""
+    subprocess.run(
+        [sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2], timeout=60
+    )
+
+    assert runs_in(path) == 15
+
+
+def test_four_processes_write_one_file_while_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    program = f"""
+import sys
+from tests.storage.test_trouble import record
+from longpole.storage.writer import Writer
+writer = Writer({str(path)!r})
+for number in range(200):
+    record(writer, int(sys.argv[1]) * 1000 + number)
+assert writer.flush(60)
+assert writer.stats().dropped == {{}}
+"""
+    children = [
+        subprocess.Popen([sys.executable, "-c", program, str(n)], cwd=Path(__file__).parents[2])
+        for n in range(1, 5)
+    ]
+    seen = [0]
+    while any(child.poll() is None for child in children):
+        seen.append(runs_in(path))
+
+    assert [child.returncode for child in children] == [0] * 4
+    assert seen == sorted(seen)
+    assert runs_in(path) == 800
+
+
+def test_killed_writers_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    """Each round kills a busy writer at another moment; it says what was written as it goes."""
+    path = tmp_path / "runs.db"
+    program = f"""
+import sys
+from tests.storage.test_trouble import record
+from longpole.storage.writer import Writer
+writer = Writer({str(path)!r}, cadence_s=0.0)
+number = int(sys.argv[1]) * 1_000_000
+while True:
+    number += 1
+    record(writer, number)
+    sys.stdout.write(f"{{number}}\\n")
+    sys.stdout.flush()
+"""
+    acknowledged: set[str] = set()
+    for round_ in range(1, 6):
+        child = subprocess.Popen(
+            [sys.executable, "-c", program, str(round_)],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        assert child.stdout is not None
+        told = [child.stdout.readline() for _ in range(37 * round_)]
+        child.kill()
+        told += child.stdout.readlines()
+        child.stdout.close()
+        child.wait()
+        acknowledged |= {line.strip() for line in told if line.endswith("\n")}
+
+    store = open_store(str(path), mode="read")
+    stored = {str(int(row.run_id, 16)) for row in store.list_runs(RunQuery(limit=1_000_000)).rows}
+    dropped = store.state().dropped
+    store.close()
+    check = sqlite3.connect(path)
+    assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    check.close()
+    assert acknowledged <= stored
+    assert sum(dropped.values()) <= 5  # at most the frame each was killed in
