@@ -24,7 +24,7 @@ from longpole.analysis.siblings import Siblings, Unit, precedes
 from longpole.model.run import Order
 
 _NEVER = -(2**80)
-_CLASSES_KEPT = 48
+_CLASSES_KEPT = 6
 """Order classes that are told apart; what is older than these has ended before all that follows."""
 
 _Class = tuple[str | None, int | None, int | None]
