@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ROOMS := model tracer storage analysis dashboard
 
-.PHONY: help demo test test-fast lint format bench pictures clean
+.PHONY: help demo test test-fast coverage lint format bench pictures clean
 
 help:
 	@echo "make demo      record real parallel chains and open the dashboard on them"
 	@echo "make test      everything, in a real browser too where Chromium is there"
 	@echo "make test-fast everything that needs no browser"
+	@echo "make coverage  the same, and which lines no test reached"
 	@echo "make lint      format, style, types, and who may import whom"
 	@echo "make format    put the code into the project's format"
 	@echo "make bench     measure what claims to be fast"
@@ -33,6 +34,9 @@ test: $(READY)
 
 test-fast: $(READY)
 	$(BIN)/python -m pytest -m "not browser" $(TESTS)
+
+coverage: $(READY)
+	$(BIN)/python -m pytest -m "not browser" --cov --cov-report=term-missing:skip-covered $(TESTS)
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
