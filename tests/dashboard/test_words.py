@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longpole.dashboard import words
-from longpole.model import Kind, Span, Status, assemble
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
@@ -63,24 +62,3 @@ def test_escapes_are_shown_instead_of_run() -> None:
     assert words.plain("\x1b]52;c;x\x07") == "\\x1b]52;c;x\\x07"
     assert words.plain("\u202eabc") == "\\u202eabc"
     assert words.plain("naïve – ×3") == "naïve – ×3"
-
-
-def test_a_span_in_a_branch_says_which() -> None:
-    def span(span_id: str, parent: str | None, branch: str | None = None) -> Span:
-        return Span(
-            span_id=span_id,
-            parent_span_id=parent,
-            name=span_id,
-            kind=Kind.CHAIN,
-            start_ns=0,
-            end_ns=1,
-            status=Status.OK,
-            branch=branch,
-        )
-
-    run = assemble("r", [span("root", None), span("read", "root", "3"), span("model", "read")])
-    by_id = run.span_by_id
-
-    assert words.located_label(run, by_id["root"]) == "root"
-    assert words.located_label(run, by_id["read"]) == "read[3]"
-    assert words.located_label(run, by_id["model"]) == "read[3] › model"

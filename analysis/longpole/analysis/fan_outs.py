@@ -19,7 +19,7 @@ from longpole.analysis.result import Branch, FanOut
 from longpole.analysis.siblings import Siblings
 from longpole.analysis.slots import peak_of
 from longpole.analysis.totals import totals_of
-from longpole.model.run import FanOutKind, Role, Span, Status
+from longpole.model.run import FanOutKind, Role, Span
 
 _STRAGGLER_NS = 100_000_000
 _STRAGGLER_RATIO = 1.5
@@ -125,11 +125,8 @@ def _tries(timeline: Timeline, members: Sequence[int]) -> dict[str, list[int]]:
 
 
 def _key(timeline: Timeline, at: int, member: int) -> str:
-    """Return the key of a branch; siblings that share one without being tries are told apart."""
-    span = timeline.spans[member]
-    if span.branch is None:
-        return str(at)
-    return span.branch
+    """Return the key of a branch: as recorded, else its place in the order of starts."""
+    return timeline.spans[member].branch or str(at)
 
 
 def _ends(tries: dict[str, list[int]]) -> dict[int, int]:
@@ -194,16 +191,9 @@ def _branch(
         on_path_ns=sum(measures.on_path_ns[number] for number in numbers),
         cost_usd=totals_of(calls).cost_usd if calls else Decimal(0),
         attempts=max(len(numbers), _attempts_below(timeline, last)),
-        status=timeline.status[last]
-        if timeline.status[last] is not Status.OK
-        else span_status(timeline, last),
+        status=timeline.status[last],
         straggler=straggler,
     )
-
-
-def span_status(timeline: Timeline, number: int) -> Status:
-    """Return the status of a span as recorded."""
-    return timeline.status[number]
 
 
 def _attempts_below(timeline: Timeline, number: int) -> int:

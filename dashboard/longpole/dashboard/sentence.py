@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from longpole.analysis.result import Branch, FanOut, RunAnalysis
 from longpole.dashboard import words
+from longpole.dashboard.labels import placed_label
 
 _WORTH_SAYING = 0.01
 
@@ -72,7 +73,7 @@ def _culprit(analysis: RunAnalysis) -> Phrase | None:
         return Phrase(f"{words.share(branch.on_path_ns / wall_ns)} in", f"{group}[{branch.key}]")
     if len(owned) < 2:
         return None
-    label = words.located_label(analysis.run, analysis.run.span_by_id[span_id])
+    label = placed_label(analysis.run, analysis.run.span_by_id[span_id])
     return Phrase(f"{words.share(owned[span_id] / wall_ns)} in", label)
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
-from longpole.model.run import Run, Span
+from longpole.model.run import Span
 
 _US: Final = 1_000
 _MS: Final = 1_000_000
@@ -155,22 +155,6 @@ def span_label(span: Span) -> str:
     if span.branch.isdecimal():
         return f"{span.name}[{span.branch}]"
     return span.branch if span.branch == span.name else f"{span.branch} · {span.name}"
-
-
-def located_label(run: Run, span: Span) -> str:
-    """Return a span's label with the branch it is in, as in `read_note[3] › gpt-4.1`."""
-    above: Span | None = span
-    while above is not None and above.branch is None:
-        above = None if above.parent_span_id is None else run.span_by_id[above.parent_span_id]
-    if above is None or above is span:
-        return span_label(span)
-    return f"{_branch_label(above)} › {span.name}"
-
-
-def _branch_label(span: Span) -> str:
-    """Return the shortest label that names a branch."""
-    branch = span.branch or ""
-    return f"{span.name}[{branch}]" if branch.isdecimal() else branch
 
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

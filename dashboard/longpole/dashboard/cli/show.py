@@ -18,6 +18,7 @@ from longpole.dashboard.cli.options import json_option, store_option, write_json
 from longpole.dashboard.cli.terminal import console
 from longpole.dashboard.cli.waterfall import ROWS_SHOWN, draw, rows_of
 from longpole.dashboard.documents import show_document
+from longpole.dashboard.labels import placed_label
 from longpole.dashboard.sentence import sentence
 from longpole.dashboard.settle import look_at
 from longpole.model.pricing import PriceBook
@@ -122,7 +123,7 @@ def _path(analysis: RunAnalysis, out: Console, *, whole: bool) -> None:
     )
     wall_ns = max(1, analysis.facts.wall_ns)
     for segment in shown:
-        label = words.located_label(analysis.run, analysis.run.span_by_id[segment.span_id])
+        label = placed_label(analysis.run, analysis.run.span_by_id[segment.span_id])
         note = "" if segment.kind.value == "work" else segment.kind.value
         tied = f"tied with {len(segment.tied_with)} more" if segment.tied_with else ""
         table.add_row(

@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 
 from longpole.analysis.result import Branch, FanOut, RunAnalysis
 from longpole.dashboard import words
+from longpole.dashboard.labels import placed_label
 from longpole.dashboard.palette import ERROR_COLOURS, FAMILY_COLOURS, Family, Theme
-from longpole.dashboard.web.labels import placed_label
 from longpole.model import Status
 
 MAX_BARS = 40

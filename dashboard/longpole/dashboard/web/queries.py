@@ -14,9 +14,9 @@ import streamlit as st
 
 from longpole.analysis import analyse
 from longpole.analysis.result import RunAnalysis
+from longpole.dashboard.labels import branch_label
 from longpole.dashboard.sentence import long_pole
 from longpole.dashboard.settle import settle
-from longpole.dashboard.web.labels import branch_label
 from longpole.dashboard.web.waterfall import encode
 from longpole.model import Run
 from longpole.model.errors import StoreError

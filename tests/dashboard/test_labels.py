@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from longpole.dashboard.web.labels import branch_label, placed_label
+from longpole.dashboard.labels import branch_label, placed_label
 from longpole.model import Kind, Run, Span
 from tests.browser import stories
 
