@@ -223,6 +223,18 @@ def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> No
     assert path.read_text() == "these are notes, " * 100
 
 
+@pytest.mark.parametrize("place", ["file/runs.db", "folder"])
+def test_a_place_that_can_hold_no_store_is_said(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    for command in (["runs"], ["show", "last"]):
+        result = longpole(*command, store=tmp_path / place)
+
+        assert result.exit_code == 1
+        assert result.stderr.startswith("error: ")
+        assert place in result.stderr
+
+
 def test_a_store_url_that_means_nothing_is_wrong_usage() -> None:
     result = longpole("runs", store="mongodb://localhost/x")
 

@@ -91,11 +91,14 @@ def identity(path: Path) -> tuple[int, int] | None:
 
     Raises:
         NotAStoreError: there is something else than a regular file.
+        StoreUnavailableError: it cannot be told.
     """
     try:
         found = os.stat(path)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise store_error(error, path) from error
     if not stat.S_ISREG(found.st_mode):
         raise NotAStoreError(f"{str(path)!r} is no file; name the file that the store should be")
     return found.st_dev, found.st_ino
