@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
+import subprocess
+import sys
 import threading
 import uuid
 from pathlib import Path
@@ -217,3 +219,23 @@ def test_the_store_can_be_read_while_a_run_is_under_way(recording: Recording) ->
     (step("first") | RunnableLambda(look)).invoke(1, recording.config)
 
     assert seen == [Status.RUNNING, Status.OK, Status.RUNNING]
+
+
+def test_forked_children_do_not_repeat_each_others_ids(tmp_path: Path) -> None:
+    program = f"""
+import os
+from langchain_core.runnables import RunnableLambda
+from longpole.tracer import LongpoleHandler
+handler = LongpoleHandler({str(tmp_path / "runs.db")!r})
+step = RunnableLambda(lambda value: value)
+step.invoke(1, {{"callbacks": [handler]}})
+for _ in range(3):
+    pid = os.fork()
+    if pid == 0:
+        step.invoke(1, {{"callbacks": [handler]}})
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+    assert len({run.run_id for run in read_runs(tmp_path / "runs.db")}) == 4

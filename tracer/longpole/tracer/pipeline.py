@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import random
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -46,13 +47,28 @@ class HandlerStats:
 
 
 class _UniqueIds(IdGenerator):
-    """Ids from the system's randomness: an app that seeds `random` must not repeat our ids."""
+    """Ids of a generator of our own: an app that seeds `random` must not repeat our ids.
+
+    Seeded by the system once a process, since asking it for every id is slow; a forked child, also
+    one that Python did not fork, is known by its process id and seeds anew.
+    """
+
+    def __init__(self) -> None:
+        self._pid = 0
+        self._random = random.Random()
+
+    def _bits(self, count: int) -> int:
+        pid = os.getpid()
+        if pid != self._pid:
+            self._random = random.Random(int.from_bytes(os.urandom(32)))
+            self._pid = pid
+        return self._random.getrandbits(count) or 1
 
     def generate_span_id(self) -> int:
-        return int.from_bytes(os.urandom(8)) or 1
+        return self._bits(64)
 
     def generate_trace_id(self) -> int:
-        return int.from_bytes(os.urandom(16)) or 1
+        return self._bits(128)
 
     def is_trace_id_random(self) -> bool:
         return True
