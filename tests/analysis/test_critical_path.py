@@ -288,3 +288,49 @@ def _plain(number: int, parent: int, start: int, end: int) -> Span:
         end_ns=end * 1000,
         status=Status.OK,
     )
+
+
+def _naive_owners(run: Run) -> list[tuple[str, int, int]]:
+    """Walk back as the rule says, looking at every child anew at every step."""
+    owned: list[tuple[str, int, int]] = []
+
+    def visit(span: Span, low: int, high: int) -> None:
+        tolerance = min(1_000_000, ((span.end_ns or 0) - span.start_ns) // 100)
+        cursor = high
+        while cursor > low:
+            waited_for = [
+                child
+                for child in run.children(span.span_id)
+                if child.start_ns < cursor
+                and min(child.end_ns or 0, high) <= cursor + tolerance
+                and min(child.end_ns or 0, cursor) > max(child.start_ns, low)
+            ]
+            if not waited_for:
+                break
+            last = min(
+                waited_for,
+                key=lambda child: (
+                    -min(child.end_ns or 0, high),
+                    child.start_ns,
+                    child.name,
+                    child.span_id,
+                ),
+            )
+            end = min(last.end_ns or 0, cursor)
+            if end < cursor:
+                owned.append((span.span_id, end, cursor))
+            visit(last, max(last.start_ns, low), end)
+            cursor = max(last.start_ns, low)
+        if cursor > low:
+            owned.append((span.span_id, low, cursor))
+
+    visit(run.root, run.root.start_ns, run.root.end_ns or 0)
+    return owned[::-1]
+
+
+@given(recorded_runs())
+def test_without_hints_the_path_is_that_of_the_plain_rule(run: Run) -> None:
+    bare = assemble("x", [replace(span, order=Order(), fan_out=None) for span in run.spans])
+    path = critical_path(bare, now_ns=0)
+
+    assert [(one.span_id, one.start_ns, one.end_ns) for one in path] == _naive_owners(bare)
