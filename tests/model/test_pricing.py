@@ -8,6 +8,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from genai_prices import Usage as PricedUsage
+from genai_prices import calc_price
+from hypothesis import given
+from hypothesis import strategies as st
 
 from longpole.model import Kind, Span, Status, Usage, assemble
 from longpole.model.pricing import PriceBook, price_run
@@ -49,6 +53,49 @@ def test_the_price_is_that_of_the_day_of_the_call(book: PriceBook) -> None:
 
     assert then.cost_usd == Decimal(10)
     assert now.cost_usd == Decimal(2)
+
+
+COUNTS = st.integers(0, 400_000)
+
+
+@given(
+    called=st.sampled_from(
+        [
+            ("openai", "gpt-4o"),
+            ("anthropic", "claude-sonnet-4-5-20250929"),
+            ("google", "gemini-2.5-pro"),
+            ("perplexity", "sonar"),
+        ]
+    ),
+    counts=st.lists(COUNTS, min_size=4, max_size=4).map(sorted),
+)
+def test_remembered_rates_give_the_price_of_a_look_up(
+    book: PriceBook, called: tuple[str, str], counts: list[int]
+) -> None:
+    """Also of prompts so long that other prices hold, and of models with a fee for each call."""
+    provider, model = called
+    usage = Usage(
+        input_tokens=counts[3],
+        output_tokens=counts[1],
+        cache_read_tokens=counts[0],
+        cache_write_tokens=counts[2] - counts[0],
+    )
+    looked_up = calc_price(
+        PricedUsage(
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cache_read_tokens=usage.cache_read_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+        ),
+        model,
+        provider_id=provider,
+        genai_request_timestamp=datetime.fromtimestamp(NOW_NS / 1e9, UTC),
+    )
+
+    assert (
+        book.price(provider=provider, model=model, usage=usage, at_ns=NOW_NS).cost_usd
+        == looked_up.total_price
+    )
 
 
 @pytest.mark.parametrize(

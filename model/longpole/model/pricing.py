@@ -14,6 +14,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from longpole.model.errors import BrokenLawError
 from longpole.model.run import Kind, Run, Span
 from longpole.model.usage import Usage
 
@@ -37,6 +38,17 @@ _KNOWN_AS: Final[Mapping[str, str]] = {
     "moonshot_ai": "moonshotai",
 }
 
+_DAY_NS: Final = 86_400_000_000_000
+
+_ONE_OF_EACH: Final = (
+    Usage(input_tokens=1),
+    Usage(output_tokens=1),
+    Usage(input_tokens=1, cache_read_tokens=1),
+    Usage(input_tokens=1, cache_write_tokens=1),
+)
+# Prices for long prompts begin above 128,000 tokens or more.
+_MOST_TOKENS: Final = (10_000_000, 100_000)
+
 _PRICED_KINDS: Final = frozenset({Kind.LLM, Kind.EMBEDDING})
 
 
@@ -59,7 +71,7 @@ class PriceBook:
     """Prices of model calls; looks each model and day up once."""
 
     def __init__(self) -> None:
-        self._look_up = lru_cache(maxsize=65_536)(_look_up)
+        self._rates = lru_cache(maxsize=4_096)(_find_rates)
 
     def price(
         self,
@@ -79,7 +91,41 @@ class PriceBook:
             return _unknown(UNKNOWN_MODEL)
         if usage is None:
             return _unknown(NO_USAGE)
-        return self._look_up(provider, model, usage, at_ns // 86_400_000_000_000)
+        try:
+            usage.check()
+        except BrokenLawError:
+            return _unknown(BAD_USAGE)
+        day = at_ns // _DAY_NS
+        rates = self._rates(provider, model, day)
+        if isinstance(rates, Price):
+            return rates
+        if rates is None or not rates.hold_for(usage):
+            return _looked_up(provider, model, usage, day)
+        return Price(cost_usd=rates.cost_usd(usage), unpriced=None, source=rates.source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rates:
+    """What a token costs, in USD, in calls of up to `most_tokens` in and as many out."""
+
+    most_tokens: int
+    input_usd: Decimal
+    output_usd: Decimal
+    cache_read_usd: Decimal
+    cache_write_usd: Decimal
+    source: str
+
+    def hold_for(self, usage: Usage) -> bool:
+        return max(usage.input_tokens, usage.output_tokens) <= self.most_tokens
+
+    def cost_usd(self, usage: Usage) -> Decimal:
+        fresh_tokens = usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens
+        return (
+            self.input_usd * fresh_tokens
+            + self.cache_read_usd * usage.cache_read_tokens
+            + self.cache_write_usd * usage.cache_write_tokens
+            + self.output_usd * usage.output_tokens
+        )
 
 
 def price_run(run: Run, book: PriceBook) -> Run:
@@ -104,7 +150,41 @@ def _unknown(reason: str) -> Price:
     return Price(cost_usd=None, unpriced=reason, source=None)
 
 
-def _look_up(provider: str | None, model: str, usage: Usage, day: int) -> Price:
+def _find_rates(provider: str | None, model: str, day: int) -> _Rates | Price | None:
+    """Return the rates of a model on a day, or that it is unknown whatever the call.
+
+    `None` where each call must be looked up by itself.
+
+    A look-up takes 0.2 ms, rates a fiftieth of that. Whether a model has rates, and not a fee for
+    each call or other prices for long prompts, is tried: they must give the price of a large call.
+    """
+    found = [_looked_up(provider, model, one, day) for one in _ONE_OF_EACH]
+    if found[0].unpriced == UNKNOWN_MODEL:
+        return found[0]
+    each = [price.cost_usd for price in found if price.cost_usd is not None]
+    if len(each) < len(_ONE_OF_EACH):
+        return None
+    for most_tokens in _MOST_TOKENS:
+        rates = _Rates(
+            most_tokens=most_tokens,
+            input_usd=each[0],
+            output_usd=each[1],
+            cache_read_usd=each[2],
+            cache_write_usd=each[3],
+            source=found[0].source or "",
+        )
+        large = Usage(
+            input_tokens=most_tokens,
+            output_tokens=most_tokens,
+            cache_read_tokens=most_tokens // 4,
+            cache_write_tokens=most_tokens // 2,
+        )
+        if rates.cost_usd(large) == _looked_up(provider, model, large, day).cost_usd:
+            return rates
+    return None
+
+
+def _looked_up(provider: str | None, model: str, usage: Usage, day: int) -> Price:
     # It takes half a second and 40 MB to load, so not before there is something to price.
     import genai_prices
 
