@@ -11,6 +11,7 @@ from typing import Final
 from longpole.analysis import analyse
 from longpole.analysis.result import RunAnalysis
 from longpole.dashboard.documents import run_object
+from longpole.model.errors import BrokenLawError, UnknownRunError
 from longpole.model.pricing import PriceBook, price_run
 from longpole.storage import RunSummary, Store
 
@@ -18,23 +19,31 @@ _BATCH: Final = 50
 
 
 def settle(store: Store, *, book: PriceBook, now_ns: int, limit: int) -> int:
-    """Compute and keep the summaries of up to `limit` runs; return of how many.
+    """Compute and keep the summaries of up to `limit` runs, newest first; return of how many.
+
+    A run that cannot be loaded does not hold up the others; it stays without a summary.
 
     Raises:
-        StoreError: the store cannot be read or written.
+        StoreUnavailableError: the store cannot be read or written.
     """
+    failed: set[tuple[str, int]] = set()
     settled = 0
     while settled < limit:
-        waiting = store.unsettled_runs(min(_BATCH, limit - settled))
+        # What has failed is listed again, before what is older.
+        listed = store.unsettled_runs(len(failed) + min(_BATCH, limit - settled))
+        waiting = [found for found in listed if found not in failed]
         if not waiting:
             break
-        store.save_summaries(
-            [
-                _summary(look_at(store, run_id, book=book, now_ns=now_ns), revision)
-                for run_id, revision in waiting
-            ]
-        )
-        settled += len(waiting)
+        summaries: list[RunSummary] = []
+        for run_id, revision in waiting:
+            try:
+                analysis = look_at(store, run_id, book=book, now_ns=now_ns)
+            except (UnknownRunError, BrokenLawError):
+                failed.add((run_id, revision))
+            else:
+                summaries.append(_summary(analysis, revision))
+        store.save_summaries(summaries)
+        settled += len(summaries)
     return settled
 
 
