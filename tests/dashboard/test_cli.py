@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import Group
 from click.testing import CliRunner, Result
 from langchain_core.runnables import RunnableLambda
 
@@ -23,11 +24,15 @@ from longpole.dashboard.cli.main import main
 from longpole.dashboard.documents import show_document
 from longpole.dashboard.settle import settle
 from longpole.model import Kind, Run, Span, Status, assemble
+from longpole.model.errors import StoreUnavailableError
 from longpole.model.pricing import PriceBook, price_run
 from longpole.storage import Recorder, RunQuery, open_store
 from longpole.storage.rows import events_from_run
+from longpole.storage.sqlite import SqliteStore
 from longpole.tracer import LongpoleHandler
 from longpole.tracer.demo import run_scenes
+from tests.browser.recording import new_store_url, record
+from tests.browser.stories import panel
 from tests.dashboard.contract import check_document, check_run_object
 
 
@@ -50,7 +55,7 @@ def store(recorded: Path, tmp_path: Path) -> Path:
 
 def longpole(*arguments: str, store: Path | str | None = None) -> Result:
     where = [] if store is None else ["--store", str(store)]
-    return CliRunner().invoke(main, [*arguments, *where])
+    return CliRunner(env={"COLUMNS": "120"}).invoke(main, [*arguments, *where])
 
 
 def as_json(*arguments: str, store: Path) -> Any:
@@ -116,6 +121,33 @@ def test_a_run_is_named_by_a_prefix_or_last(store: Path) -> None:
     assert as_json("show", newest[:12], store=store)["run"]["run_id"] == newest
 
 
+def test_options_of_every_command_may_stand_before_it(store: Path) -> None:
+    before = longpole("--store", str(store), "--json", "runs", "--limit", "3")
+
+    assert json.loads(before.stdout)["runs"] == as_json("runs", "--limit", "3", store=store)["runs"]
+
+
+def test_every_command_takes_a_store_and_gives_json() -> None:
+    assert isinstance(main, Group)
+    for command in main.commands.values():
+        assert {"--store", "--json"} <= {name for one in command.params for name in one.opts}
+
+
+def test_a_store_that_cannot_be_written_is_listed(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(opened: SqliteStore, summaries: object) -> None:
+        raise StoreUnavailableError("the disk is full")
+
+    monkeypatch.setattr(SqliteStore, "save_summaries", refuse)
+
+    assert len(as_json("runs", "--limit", "100", store=store)["runs"]) == len(runs_in(store))
+
+
+def test_a_filter_that_nothing_fits_says_so(store: Path) -> None:
+    assert longpole("runs", "--name", "nobody", store=store).stdout == "no run fits\n"
+
+
 def test_the_table_of_runs_is_for_people(store: Path) -> None:
     result = longpole("runs", store=store)
 
@@ -123,6 +155,14 @@ def test_the_table_of_runs_is_for_people(store: Path) -> None:
     assert "incident-panel" in result.stdout
     assert "✗ error" in result.stdout
     assert "$" in result.stdout
+
+
+def test_the_table_names_the_long_pole(tmp_path: Path) -> None:
+    record(new_store_url(tmp_path), panel(1))
+    (heading, row) = longpole("runs", store=new_store_url(tmp_path)).stdout.splitlines()
+
+    assert "long pole" in heading
+    assert "claude" in row
 
 
 def test_a_run_in_the_terminal_shows_waterfall_path_and_branches(store: Path) -> None:
@@ -338,6 +378,42 @@ def test_the_demo_records_and_says_where(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert f"The runs are in {tmp_path / 'demo.db'}" in done.stdout
     assert len(runs_in(tmp_path / "demo.db")) >= 14
+
+
+def test_the_demo_keeps_standard_output_for_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recording's own lines go to standard error; what is run here prints one."""
+    (tmp_path / "speaking.py").write_text("print('a scene')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    program = (
+        "from longpole.dashboard.cli import demo; from longpole.dashboard.cli.main import main\n"
+        "run = demo.run_module\n"
+        "demo.run_module = lambda _, given, quiet: run('speaking', given, quiet=quiet)\n"
+        "main(['demo', '--record-only', '--json', '--store', 'here.db'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+    assert json.loads(done.stdout) == {"store": "here.db"}
+    assert done.stderr == b"a scene\n"
+
+
+def test_the_dashboard_takes_the_place_of_the_command_and_ends_with_it(tmp_path: Path) -> None:
+    child = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "longpole.dashboard.cli", "dashboard", "--no-browser"),
+            *("--json", "--store", str(tmp_path / "runs.db")),
+        ],
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    with child.stdout:
+        told = json.loads(child.stdout.readline())
+        child.send_signal(signal.SIGTERM)
+
+        assert child.wait(30) == 0
+    assert told["store"] == str(tmp_path / "runs.db")
+    assert told["address"].startswith("http://127.0.0.1:")
 
 
 def test_a_pipe_that_closes_early_is_no_accident(store: Path) -> None:

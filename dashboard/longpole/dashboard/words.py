@@ -48,17 +48,21 @@ def duration(length_ns: float) -> str:
 def usd(amount: Decimal) -> str:
     """Return an amount of money, more digits the smaller it is.
 
-    >>> [usd(Decimal(text)) for text in ("0", "0.0000213", "0.0041", "0.12", "8.823", "1234.5")]
-    ['$0', '$0.000021', '$0.0041', '$0.120', '$8.82', '$1,234.50']
+    >>> [usd(Decimal(text)) for text in ("0", "0.0000213", "0.0041", "0.043", "0.12", "1234.5")]
+    ['$0', '$0.000021', '$0.0041', '$0.043', '$0.12', '$1,234.50']
+    >>> usd(Decimal("0.0000002"))
+    '< $0.000001'
     """
     if amount == 0:
         return "$0"
     size = abs(amount)
+    if size < Decimal("0.0000005"):
+        return "< $0.000001"
     if size < Decimal("0.001"):
         return f"${amount:.6f}"
     if size < Decimal("0.01"):
         return f"${amount:.4f}"
-    if size < 1:
+    if size < Decimal("0.1"):
         return f"${amount:.3f}"
     return f"${amount:,.2f}"
 
@@ -67,7 +71,7 @@ def cost(amount: Decimal | None, unpriced_calls: int) -> str:
     """Return what is known of a cost; a sum with calls missing is a lower bound.
 
     >>> cost(Decimal("0.12"), 0), cost(Decimal("0.12"), 2), cost(None, 3), cost(None, 0)
-    ('$0.120', '≥ $0.120', 'unpriced', '–')
+    ('$0.12', '≥ $0.12', 'unpriced', '–')
     """
     if amount is None:
         return "unpriced" if unpriced_calls else "–"
@@ -102,10 +106,10 @@ def share(ratio: float) -> str:
 def times(ratio: float) -> str:
     """Return how many times as much.
 
-    >>> times(2.14), times(12.6), times(120)
-    ('2.1×', '12.6×', '120×')
+    >>> times(2.14), times(12.6), times(120), times(1200)
+    ('2.1×', '12.6×', '120×', '1,200×')
     """
-    return f"{ratio:.0f}×" if ratio >= 99.95 else f"{ratio:.1f}×"
+    return f"{ratio:,.0f}×" if ratio >= 99.95 else f"{ratio:.1f}×"
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:
@@ -157,16 +161,27 @@ def span_label(span: Span) -> str:
     return span.branch if span.branch == span.name else f"{span.branch} · {span.name}"
 
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def plain(text: str) -> str:
-    r"""Return text on one line in which nothing can act on a terminal.
+    r"""Return text on one line in which nothing can act on a terminal or break its encoding.
 
     >>> plain("red\x1b[31m\n")
     'red\\x1b[31m\\n'
     """
     return _CONTROL.sub(lambda found: ascii(found.group())[1:-1], text)
+
+
+def shortened(text: str, most: int) -> str:
+    """Return text of at most so many characters, its end left out.
+
+    >>> shortened("rate limit", 5), shortened("rate", 5)
+    ('rate…', 'rate')
+    """
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")

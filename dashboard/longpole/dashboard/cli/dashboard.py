@@ -7,7 +7,7 @@ import importlib.util
 import click
 
 from longpole.dashboard.cli.children import become_module
-from longpole.dashboard.cli.options import store_option
+from longpole.dashboard.cli.options import json_option, store_option
 from longpole.model.errors import MissingExtraError
 
 PORT = click.IntRange(1, 65535)
@@ -15,14 +15,15 @@ PORT = click.IntRange(1, 65535)
 
 @click.command()
 @store_option
+@json_option
 @click.option("--port", type=PORT, help="Default: 8765, or the next free one.")
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
-def dashboard(store: str, port: int | None, no_browser: bool) -> None:
+def dashboard(store: str, as_json: bool, port: int | None, no_browser: bool) -> None:
     """Open the dashboard; it listens on 127.0.0.1 only."""
-    open_dashboard(store, port, no_browser=no_browser)
+    open_dashboard(store, port, no_browser=no_browser, as_json=as_json)
 
 
-def open_dashboard(store: str, port: int | None, *, no_browser: bool) -> None:
+def open_dashboard(store: str, port: int | None, *, no_browser: bool, as_json: bool) -> None:
     """Turn this process into the dashboard's server.
 
     Raises:
@@ -34,6 +35,8 @@ def open_dashboard(store: str, port: int | None, *, no_browser: bool) -> None:
         arguments += ["--port", str(port)]
     if no_browser:
         arguments.append("--no-browser")
+    if as_json:
+        arguments.append("--json")
     become_module("longpole.dashboard.web", arguments)
 
 

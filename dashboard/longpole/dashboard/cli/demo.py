@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+from typing import Final
 
 import click
 
 from longpole.dashboard.cli.children import run_module
 from longpole.dashboard.cli.dashboard import PORT, open_dashboard, require_dashboard
-from longpole.dashboard.cli.options import store_option
+from longpole.dashboard.cli.options import json_option, store_option, write_json
 from longpole.dashboard.words import plain
+
+_NEXT: Final = "Look at them with: longpole runs, longpole show last, longpole dashboard"
 
 
 @click.command()
 @store_option
+@json_option
 @click.option("--record-only", is_flag=True, help="End after recording.")
 @click.option(
     "--speed",
@@ -25,17 +29,27 @@ from longpole.dashboard.words import plain
 )
 @click.option("--port", type=PORT, help="Port of the dashboard.")
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
-def demo(store: str, record_only: bool, speed: float, port: int | None, no_browser: bool) -> None:
+def demo(
+    store: str,
+    as_json: bool,
+    record_only: bool,
+    speed: float,
+    port: int | None,
+    no_browser: bool,
+) -> None:
     """Record the demo's runs (fake models, no key, no network) and look at them."""
     if not record_only:
         require_dashboard()
     # A process of its own: the recording side and the looking side meet only in the store.
-    code = run_module("longpole.tracer.demo", ["--store", store, "--speed", str(speed)])
+    code = run_module(
+        "longpole.tracer.demo", ["--store", store, "--speed", str(speed)], quiet=as_json
+    )
     if code:
         sys.exit(code)
-    click.echo(f"\nThe runs are in {plain(store)}")
-    if record_only:
-        click.echo("Look at them with: longpole runs, longpole show last, longpole dashboard")
-        return
-    click.echo("Opening the dashboard; end it with Ctrl+C.\n")
-    open_dashboard(store, port, no_browser=no_browser)
+    if as_json:
+        write_json({"store": store})
+    else:
+        click.echo(f"\nThe runs are in {plain(store)}")
+        click.echo(_NEXT if record_only else "Opening the dashboard; end it with Ctrl+C.\n")
+    if not record_only:
+        open_dashboard(store, port, no_browser=no_browser, as_json=as_json)

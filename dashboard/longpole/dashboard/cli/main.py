@@ -12,6 +12,7 @@ import click
 
 from longpole.dashboard.cli.dashboard import dashboard
 from longpole.dashboard.cli.demo import demo
+from longpole.dashboard.cli.options import for_every_command
 from longpole.dashboard.cli.runs import runs
 from longpole.dashboard.cli.show import show
 from longpole.model.errors import LongpoleError, SettingsError
@@ -47,11 +48,15 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="longpole", message="longpole %(version)s")
-def main() -> None:
+@click.option("--store", metavar="URL", help="As after any command.")
+@click.option("--json", "as_json", is_flag=True, help="As after any command.")
+@click.pass_context
+def main(context: click.Context, store: str | None, as_json: bool) -> None:
     """Find the long pole of parallel LLM chains.
 
     Attach `LongpoleHandler` to a chain, run it, then look at it with these commands.
     """
+    for_every_command(context, store=store, as_json=as_json)
 
 
 for command in (demo, dashboard, runs, show):

@@ -31,7 +31,7 @@ FAMILY_STYLES: Final[Mapping[Family, str]] = {
     Family.MODEL: "blue",
     Family.TOOL: "green",
     Family.RETRY: "yellow",
-    Family.FALLBACK: "red",
+    Family.FALLBACK: "dark_orange3",
     Family.CACHE: "cyan",
 }
 

@@ -1,4 +1,7 @@
-"""Options that every command has, and the store they name."""
+"""Options that every command has, and the store they name.
+
+They may also stand before the command: `longpole --store runs.db show last`.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,19 @@ def json_option(command: Command) -> Command:
 
 def write_json(document: object) -> None:
     """Write a document to standard output."""
-    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+    # Bytes: JSON is UTF-8, whatever the terminal's encoding is.
+    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+
+
+def for_every_command(context: click.Context, *, store: str | None, as_json: bool) -> None:
+    """Make what was given before the command what each command falls back to."""
+    assert isinstance(context.command, click.Group)
+    defaults: dict[str, Any] = {}
+    if store is not None:
+        defaults["store"] = store
+    if as_json:
+        defaults["as_json"] = True
+    context.default_map = dict.fromkeys(context.command.commands, defaults)
 
 
 def _url_in_force(_context: click.Context, _option: click.Parameter, given: str | None) -> str:

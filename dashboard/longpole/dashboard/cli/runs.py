@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 import click
-from rich.table import Table
 from rich.text import Text
 
+from longpole.analysis import analyse
 from longpole.dashboard import words
 from longpole.dashboard.cli.marks import STATUS_MARKS, STATUS_STYLES
 from longpole.dashboard.cli.options import json_option, store_option, write_json
+from longpole.dashboard.cli.table import Column, column, table
 from longpole.dashboard.cli.terminal import console
 from longpole.dashboard.documents import run_object
+from longpole.dashboard.sentence import long_pole
 from longpole.dashboard.settle import look_at, settle
 from longpole.model.errors import StoreError
 from longpole.model.pricing import PriceBook
@@ -26,12 +29,16 @@ Object = Mapping[str, Any]
 
 _ID_DIGITS: Final = 8
 _EVERY_RUN: Final = 1_000_000_000
+_POLES_SHOWN: Final = 50
+_POLES_MAX_SPANS: Final = 2_000
 
 
 @click.command()
 @store_option
 @json_option
-@click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many."
+)
 @click.option("--name", help="Only runs of this chain.")
 @click.option(
     "--status",
@@ -69,12 +76,14 @@ def runs(
     opened = open_store(store, mode="read")
     try:
         page, objects = _looked_up(opened, query, now_ns)
+        if as_json:
+            write_json({"runs": objects})
+        elif objects:
+            _print_table(objects, page, _long_poles(opened, page, objects, now_ns), now_ns)
+        else:
+            _print_nothing(opened, page)
     finally:
         opened.close()
-    if as_json:
-        write_json({"runs": objects})
-    else:
-        _print(page, objects, now_ns, store)
 
 
 def _looked_up(store: Store, query: RunQuery, now_ns: int) -> tuple[RunPage, list[Object]]:
@@ -89,14 +98,11 @@ def _looked_up(store: Store, query: RunQuery, now_ns: int) -> tuple[RunPage, lis
 
 def _settle(url: str, book: PriceBook, now_ns: int, limit: int) -> None:
     """Keep what is computed, where it can be kept; a store on a read-only disk is still listed."""
-    try:
-        writable = open_store(url, mode="write")
-    except StoreError:
-        return
-    try:
-        settle(writable, book=book, now_ns=now_ns, limit=limit)
-    finally:
-        writable.close()
+    with (
+        contextlib.suppress(StoreError),
+        contextlib.closing(open_store(url, mode="write")) as store,
+    ):
+        settle(store, book=book, now_ns=now_ns, limit=limit)
 
 
 def _object(store: Store, row: RunRow, book: PriceBook, now_ns: int) -> Object:
@@ -107,55 +113,93 @@ def _object(store: Store, row: RunRow, book: PriceBook, now_ns: int) -> Object:
     return run_object(look_at(store, row.run_id, book=book, now_ns=now_ns))
 
 
-def _print(page: RunPage, objects: list[Object], now_ns: int, store: str) -> None:
+def _long_poles(
+    store: Store, page: RunPage, objects: Sequence[Object], now_ns: int
+) -> Mapping[str, str]:
+    """Return the keys of the branches that runs waited for longest, by run id.
+
+    No list keeps them, so they are found out for as many runs as a screen holds and not for huge
+    ones.
+    """
+    found: dict[str, str] = {}
+    for row, one in list(zip(page.rows, objects, strict=True))[:_POLES_SHOWN]:
+        if one["peak_concurrency"] > 1 and row.spans <= _POLES_MAX_SPANS:
+            pole = long_pole(analyse(store.load_run(row.run_id), now_ns=now_ns))
+            if pole is not None:
+                found[row.run_id] = pole[1].key
+    return found
+
+
+def _print_nothing(store: Store, page: RunPage) -> None:
     out = console()
-    if not objects:
-        out.print(f"no runs in {words.plain(store)}")
-        if page.total == 0:
-            out.print("record some with: longpole demo --record-only")
+    if store.state().runs:
+        out.print("no run fits")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading, justify in (
-        ("run", "left"),
-        ("when", "right"),
-        ("", "left"),
-        ("chain", "left"),
-        ("wall", "right"),
-        ("speed-up", "right"),
-        ("calls", "right"),
-        ("retries", "right"),
-        ("tokens", "right"),
-        ("cost", "right"),
-    ):
-        table.add_column(
-            heading,
-            justify=justify,  # type: ignore[arg-type]
-            no_wrap=True,
-            overflow="ellipsis",
-            ratio=1 if heading == "chain" else None,
-            min_width=10 if heading == "chain" else None,
-        )
-    for one in objects:
-        table.add_row(*_cells(one, now_ns))
-    out.print(table)
+    out.print(Text(f"no runs in {words.plain(store.url)}"))
+    out.print("record some with: longpole demo --record-only")
+
+
+def _print_table(
+    objects: Sequence[Object], page: RunPage, poles: Mapping[str, str], now_ns: int
+) -> None:
+    out = console()
+    for line in table(_columns(objects, poles, now_ns), out.width):
+        out.print(line, soft_wrap=True)
     if page.total > len(objects):
         out.print(Text(f"{len(objects)} of {page.total:,} runs; more with --limit", style="dim"))
 
 
-def _cells(one: Object, now_ns: int) -> list[Text]:
+def _columns(
+    objects: Sequence[Object], poles: Mapping[str, str], now_ns: int
+) -> tuple[Column, ...]:
+    def when(one: Object) -> Text:
+        return Text(words.ago(one["start_ns"], now_ns), style="dim")
+
+    def pole(one: Object) -> str:
+        return words.plain(poles.get(one["run_id"], ""))
+
+    return (
+        column("run", objects, _id, is_whole=True),
+        column("when", objects, when, is_number=True, need=4),
+        column("status", objects, _status, is_whole=True),
+        column("chain", objects, lambda one: words.plain(one["name"])),
+        column("wall", objects, _wall, is_number=True),
+        column("speed-up", objects, _speedup, is_number=True, need=3),
+        column("long pole", objects, pole, need=5),
+        column("retries", objects, _retries, is_number=True, need=1),
+        column("tokens", objects, _tokens, is_number=True, need=2),
+        column("cost", objects, _cost, is_number=True),
+    )
+
+
+def _id(one: Object) -> Text:
+    return Text(one["run_id"][:_ID_DIGITS], style="cyan")
+
+
+def _status(one: Object) -> Text:
     status = Status(one["status"])
-    usage = one["usage"]
-    cost = None if one["cost_usd"] is None else Decimal(one["cost_usd"])
+    return Text(f"{STATUS_MARKS[status]} {status.value}", style=STATUS_STYLES[status])
+
+
+def _wall(one: Object) -> str:
+    return words.duration(one["wall_ns"]) + ("+" if one["end_ns"] is None else "")
+
+
+def _speedup(one: Object) -> str:
     is_parallel = one["peak_concurrency"] > 1
-    return [
-        Text(one["run_id"][:_ID_DIGITS], style="cyan"),
-        Text(words.ago(one["start_ns"], now_ns), style="dim"),
-        Text(f"{STATUS_MARKS[status]} {status.value}", style=STATUS_STYLES[status]),
-        Text(words.plain(one["name"])),
-        Text(words.duration(one["wall_ns"])),
-        Text(words.times(one["speedup_ratio"]) if is_parallel else "–"),
-        Text(str(one["llm_calls"] or "–")),
-        Text(str(one["retries"] or "–"), style="yellow" if one["retries"] else ""),
-        Text(words.tokens(usage["input_tokens"] + usage["output_tokens"])),
-        Text(words.cost(cost, one["unpriced_calls"])),
-    ]
+    return words.times(one["speedup_ratio"]) if is_parallel else "–"
+
+
+def _retries(one: Object) -> Text:
+    retries = one["retries"]
+    return Text(f"{retries:,}", style="yellow") if retries else Text("–")
+
+
+def _tokens(one: Object) -> str:
+    usage = one["usage"]
+    return words.tokens(usage["input_tokens"] + usage["output_tokens"])
+
+
+def _cost(one: Object) -> str:
+    cost_usd = None if one["cost_usd"] is None else Decimal(one["cost_usd"])
+    return words.cost(cost_usd, one["unpriced_calls"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 
@@ -13,8 +14,11 @@ _WIDTH_OF_A_FILE = 120
 def console() -> Console:
     """Return a console on standard output, as wide as the terminal; colours where it has them.
 
-    Written to a file or pipe it is of a fixed width, so that output can be compared.
+    Written to a file or pipe it is of a fixed width, so that output can be compared, unless COLUMNS
+    asks for another.
     """
-    is_terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if is_terminal else _WIDTH_OF_A_FILE
+    # A terminal of an older encoding shows question marks where it lacks the signs.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    width = shutil.get_terminal_size((_WIDTH_OF_A_FILE, 24)).columns
     return Console(width=max(40, width), highlight=False, markup=False, emoji=False)

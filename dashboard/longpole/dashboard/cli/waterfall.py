@@ -6,22 +6,30 @@ others, `░` waiting in a queue. A `▎` before a name says that the path runs 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
+from rich.cells import cell_len
 from rich.text import Text
 
-from longpole.analysis.result import RunAnalysis
+from longpole.analysis.result import RunAnalysis, Segment
 from longpole.dashboard import words
-from longpole.dashboard.cli.marks import FAMILY_STYLES, marks_of
+from longpole.dashboard.cli.marks import FAMILY_STYLES, STATUS_MARKS, marks_of
+from longpole.dashboard.cli.table import shortened
 from longpole.dashboard.palette import family
 from longpole.model.run import Span, Status
+
+LEGEND: Final = "█ ━ on the critical path   ▒ ─ beside it   ░ queued"
+"""What the bars are made of."""
 
 ROWS_SHOWN: Final = 60
 """Rows up to which a run is shown whole."""
 
-_BRANCHES_KEPT: Final = 4
+_KEPT: Final = 4
+_NOTABLE_KEPT: Final = 8
+_LEVELS_SHOWN: Final = 12
 _DURATION_WIDTH: Final = 8
 
 
@@ -37,6 +45,7 @@ class Row:
 def rows_of(analysis: RunAnalysis, *, limit: int | None = ROWS_SHOWN) -> list[Row]:
     """Return the lines in order of the tree; above `limit` spans, like branches are folded."""
     folds = limit is not None and len(analysis.run.spans) > limit
+    poles = {fan_out.long_pole for fan_out in analysis.fan_outs}
     rows: list[Row] = []
     work: list[Row] = [Row(analysis.run.root, 0)]
     while work:
@@ -45,51 +54,68 @@ def rows_of(analysis: RunAnalysis, *, limit: int | None = ROWS_SHOWN) -> list[Ro
         if row.folded:
             continue
         below = analysis.run.children(row.span.span_id)
-        work.extend(reversed(_lines(analysis, below, row.depth + 1, folds=folds)))
+        lines = (
+            _folded_lines(analysis, poles, below, row.depth + 1)
+            if folds
+            else [Row(span, row.depth + 1) for span in below]
+        )
+        work.extend(reversed(lines))
     return rows
 
 
-def _lines(analysis: RunAnalysis, spans: tuple[Span, ...], depth: int, *, folds: bool) -> list[Row]:
-    if not folds:
-        return [Row(span, depth) for span in spans]
+def _folded_lines(
+    analysis: RunAnalysis, poles: Set[str], spans: Sequence[Span], depth: int
+) -> list[Row]:
+    """Return the lines of siblings; a fold stands where the first span that it hides began."""
     alike: dict[str, list[Span]] = {}
     for span in spans:
         alike.setdefault(span.name, []).append(span)
+    hidden = {name: _hidden(analysis, poles, group) for name, group in alike.items()}
+    hidden_ids = {span.span_id for group in hidden.values() for span in group}
     lines: list[Row] = []
     for span in spans:
-        group = alike[span.name]
-        kept = _kept(analysis, group)
-        if span.span_id in kept or len(group) - len(kept) < 2:
+        if span.span_id not in hidden_ids:
             lines.append(Row(span, depth))
-        elif span is next(one for one in group if one.span_id not in kept):
-            lines.append(Row(span, depth, tuple(one for one in group if one.span_id not in kept)))
+        elif span is hidden[span.name][0]:
+            lines.append(Row(span, depth, hidden[span.name]))
     return lines
 
 
-def _kept(analysis: RunAnalysis, group: list[Span]) -> set[str]:
-    """Return the spans of a group that are never folded: those that say something."""
-    kept = {
-        span.span_id
-        for span in group
-        if span.status is not Status.OK
+def _hidden(analysis: RunAnalysis, poles: Set[str], group: Sequence[Span]) -> tuple[Span, ...]:
+    """Return the spans of a group that say less than the others; none rather than one."""
+    spans = analysis.spans
+    notable = sorted(
+        (span for span in group if _is_notable(analysis, span)),
+        key=lambda span: (-spans[span.span_id].on_path_ns, span.status is Status.OK),
+    )
+    failed = [span for span in notable if span.status is not Status.OK]
+    kept = poles | {span.span_id for span in (*failed[:_KEPT], *notable[:_NOTABLE_KEPT])}
+    fill = max(0, _KEPT - sum(span.span_id in kept for span in group))
+    others = [span for span in group if span.span_id not in kept]
+    return tuple(others[fill:]) if len(others) - fill > 1 else ()
+
+
+def _is_notable(analysis: RunAnalysis, span: Span) -> bool:
+    return (
+        span.status is not Status.OK
         or span.attempt > 1
         or analysis.spans[span.span_id].on_path_ns > 0
-    }
-    for span in group[:_BRANCHES_KEPT]:
-        if len(kept) < _BRANCHES_KEPT:
-            kept.add(span.span_id)
-    return kept
+    )
 
 
 def draw(analysis: RunAnalysis, rows: Iterable[Row], width: int) -> list[Text]:
     """Return the lines of a waterfall, `width` columns wide, with its axis on top."""
     lines = list(rows)
-    names = max((len(_name(row)) for row in lines), default=0)
+    levels = min(_LEVELS_SHOWN, width // 10)
+    names = max((cell_len(_name(row, levels) + _marks(row)) for row in lines), default=0)
     name_width = max(14, min(names, width * 2 // 5))
     bar_width = max(10, width - name_width - _DURATION_WIDTH - 3)
     scale = _Scale(analysis, bar_width)
+    path: dict[str, list[Segment]] = {}
+    for segment in analysis.critical_path:
+        path.setdefault(segment.span_id, []).append(segment)
     drawn = [_axis(analysis, scale, name_width)]
-    drawn.extend(_line(analysis, row, scale, name_width) for row in lines)
+    drawn.extend(_line(analysis, path, row, scale, name_width, levels) for row in lines)
     return drawn
 
 
@@ -124,27 +150,49 @@ def _axis(analysis: RunAnalysis, scale: _Scale, name_width: int) -> Text:
     return Text(" " * (name_width + _DURATION_WIDTH + 3) + "".join(cells), style="dim")
 
 
-def _line(analysis: RunAnalysis, row: Row, scale: _Scale, name_width: int) -> Text:
+def _line(
+    analysis: RunAnalysis,
+    path: Mapping[str, Sequence[Segment]],
+    row: Row,
+    scale: _Scale,
+    name_width: int,
+    levels: int,
+) -> Text:
     on_path = not row.folded and analysis.spans[row.span.span_id].on_path_ns > 0
-    line = Text("▎" if on_path else " ", style="bold")
-    name = _name(row)
-    cut = name if len(name) <= name_width else f"{name[: name_width - 1]}…"
-    failed = row.span.status is Status.ERROR
-    line.append(cut.ljust(name_width), style="red" if failed else "bold" if on_path else "")
+    line = Text().append("▎" if on_path else " ", style="bold")
+    style = "red" if _failures(row) else "bold" if on_path else ""
+    label, marks = _name(row, levels), _marks(row)
+    name = shortened(Text(label, style), name_width - cell_len(marks)).append(marks)
+    line.append_text(name).append(" " * (name_width - cell_len(name.plain)))
     line.append(_length(analysis, row).rjust(_DURATION_WIDTH + 1) + " ", style="dim")
-    line.append_text(
-        _folded_bar(analysis, row, scale) if row.folded else _bar(analysis, row.span, scale)
-    )
-    return line
-
-
-def _name(row: Row) -> str:
-    indent = "  " * row.depth
     if row.folded:
-        return f"{indent}×{len(row.folded)} {words.plain(row.span.name)}"
-    marks = marks_of(row.span)
-    label = f"{indent}{words.plain(words.span_label(row.span))}"
-    return f"{label} {marks}" if marks else label
+        return line.append_text(_folded_bar(analysis, row, scale))
+    return line.append_text(_bar(analysis, path.get(row.span.span_id, ()), row.span, scale))
+
+
+def _failures(row: Row) -> int:
+    return sum(span.status is Status.ERROR for span in row.folded or (row.span,))
+
+
+def _name(row: Row, levels: int) -> str:
+    """Return the name as far in as the row is deep; beyond so many levels the depth is told."""
+    indent = "  " * min(row.depth, levels)
+    if row.depth > levels:
+        indent += f"+{row.depth - levels} "
+    if row.folded:
+        return f"{indent}×{len(row.folded):,} {words.plain(row.span.name)}"
+    return f"{indent}{words.plain(words.span_label(row.span))}"
+
+
+def _marks(row: Row) -> str:
+    """Return the signs behind a name, which is cut so that they stay."""
+    if not row.folded:
+        marks = marks_of(row.span)
+    elif _failures(row):
+        marks = f"{STATUS_MARKS[Status.ERROR]}{_failures(row):,}"
+    else:
+        marks = ""
+    return f" {marks}" if marks else ""
 
 
 def _length(analysis: RunAnalysis, row: Row) -> str:
@@ -158,7 +206,7 @@ def _end(analysis: RunAnalysis, span: Span) -> int:
     return analysis.facts.end_ns if span.end_ns is None else span.end_ns
 
 
-def _bar(analysis: RunAnalysis, span: Span, scale: _Scale) -> Text:
+def _bar(analysis: RunAnalysis, path: Sequence[Segment], span: Span, scale: _Scale) -> Text:
     holds_others = bool(analysis.run.children(span.span_id))
     off, on = ("─", "━") if holds_others else ("▒", "█")
     style = FAMILY_STYLES[family(span)]
@@ -169,10 +217,9 @@ def _bar(analysis: RunAnalysis, span: Span, scale: _Scale) -> Text:
             cells[cell] = ("░", "dim")
     for cell in scale.cells(span.start_ns, _end(analysis, span)):
         cells[cell] = (off, style)
-    for segment in analysis.critical_path:
-        if segment.span_id == span.span_id:
-            for cell in scale.cells(segment.start_ns, segment.end_ns):
-                cells[cell] = (on, f"bold {style}" if not holds_others else "bold")
+    for segment in path:
+        for cell in scale.cells(segment.start_ns, segment.end_ns):
+            cells[cell] = (on, f"bold {style}" if not holds_others else "bold")
     return _text(cells)
 
 
@@ -195,6 +242,6 @@ def _folded_bar(analysis: RunAnalysis, row: Row, scale: _Scale) -> Text:
 
 def _text(cells: list[tuple[str, str]]) -> Text:
     text = Text()
-    for character, style in cells:
-        text.append(character, style=style)
+    for style, alike in groupby(cells, key=lambda cell: cell[1]):
+        text.append("".join(character for character, _ in alike), style=style)
     return text

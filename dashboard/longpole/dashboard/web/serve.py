@@ -7,6 +7,7 @@ however it was started.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import signal
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LongpoleError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, SettingsError) else 1
-    _serve(store_url, port, opens_browser=not options.no_browser)
+    _serve(store_url, port, opens_browser=not options.no_browser, as_json=options.json)
     return 0
 
 
@@ -91,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--store", metavar="URL", help=f"default: {LONGPOLE_STORE}, or the user's")
     parser.add_argument("--port", type=_port, help=f"default: {DEFAULT_PORT}, or the next free one")
+    parser.add_argument("--json", action="store_true", help="say in JSON what is served where")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     return parser
 
@@ -101,10 +103,10 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _serve(store_url: str, port: int, *, opens_browser: bool) -> None:
+def _serve(store_url: str, port: int, *, opens_browser: bool, as_json: bool) -> None:
     app = st.App(
         APP,
-        lifespan=_announcement(store_url, port, opens_browser=opens_browser),
+        lifespan=_announcement(store_url, port, opens_browser=opens_browser, as_json=as_json),
         middleware=[Middleware(SecurityHeaders)],
         on_script_error=_show_error,
     )
@@ -136,12 +138,15 @@ def _config(port: int) -> dict[str, Any]:
     }
 
 
-def _announcement(store_url: str, port: int, *, opens_browser: bool) -> Any:
+def _announcement(store_url: str, port: int, *, opens_browser: bool, as_json: bool) -> Any:
     address = f"http://{HOST}:{port}"
+    told = f"Longpole  {store_url}  {address}"
+    if as_json:
+        told = json.dumps({"store": store_url, "address": address})
 
     @asynccontextmanager
     async def announce(_app: st.App) -> AsyncIterator[dict[str, Any] | None]:
-        print(f"Longpole  {store_url}  {address}", flush=True)
+        print(told, flush=True)
         if opens_browser:
             # The socket listens already; the browser may take its time to start.
             Thread(target=webbrowser.open, args=(address,), daemon=True).start()

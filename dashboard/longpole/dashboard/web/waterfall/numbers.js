@@ -29,7 +29,8 @@ function tickText(ns, stepNs) {
 function usdText(usd) {
   if (!Number.isFinite(usd)) return "–";
   if (usd === 0) return "$0";
-  const digits = usd < 0.001 ? 6 : usd < 0.01 ? 4 : usd < 1 ? 3 : 2;
+  if (usd < 0.0000005) return "< $0.000001";
+  const digits = usd < 0.001 ? 6 : usd < 0.01 ? 4 : usd < 0.1 ? 3 : 2;
   const fixed = { minimumFractionDigits: digits, maximumFractionDigits: digits };
   return `$${usd.toLocaleString("en-US", fixed)}`;
 }
