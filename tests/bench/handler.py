@@ -1,4 +1,4 @@
-"""What a handler costs on the caller's thread, per span, above one that does nothing.
+"""What a handler costs the caller, per span, above one that does nothing.
 
 Subject: a RunnableParallel of `prompt | model | parser` branches with fake models, 2, 10 and 100
 branches, content captured and on disk. Each subject runs in a process of its own; the repetitions
@@ -30,13 +30,13 @@ def main() -> None:
         for branches in BRANCHES:
             for subject in SUBJECTS:
                 results.setdefault((subject, branches), []).append(_measured(subject, branches))
-    print("handler: microseconds a span on the caller's thread above a no-op inline handler")
+    print("handler: wall time a span in microseconds, above a no-op inline handler")
     print(f"{'':28}" + "".join(f"{branches:>18} branches" for branches in BRANCHES))
     for subject in SUBJECTS:
         cells = []
         for branches in BRANCHES:
-            base = statistics.median(run["thread_us"] for run in results["no-op", branches])
-            extra = [run["thread_us"] - base for run in results[subject, branches]]
+            base = statistics.median(run["wall_us"] for run in results["no-op", branches])
+            extra = [run["wall_us"] - base for run in results[subject, branches]]
             cells.append(f"{statistics.median(extra):8.1f} ({min(extra):.1f} … {max(extra):.1f})")
         print(f"{subject:28}" + "".join(f"{cell:>27}" for cell in cells))
     print("all processor time of the process, above the no-op handler")
@@ -106,7 +106,8 @@ def _subject(subject: str, branches: int) -> None:
     """Run in a process of its own: print what one subject takes."""
     with tempfile.TemporaryDirectory() as folder:
         handler = _handler(subject, Path(folder))
-        # One thread, so that its clock sees all that the callers do.
+        # One worker, so that the wall time is what a caller waits; while the drainer holds the
+        # interpreter the caller waits too, and that belongs to the price.
         config: Any = {"max_concurrency": 1, "callbacks": [handler] if handler else []}
         chain = _chain(branches)
         spans = branches * SPANS_A_BRANCH + 1
@@ -116,8 +117,6 @@ def _subject(subject: str, branches: int) -> None:
         for _ in range(max(1, 400 // spans)):
             chain.invoke({"question": "why?"}, config)
         runs = max(5, TIMED_RUNS_SPANS // spans)
-        # Wall time of the slowest thread would include the drainer's turns; what callers use is
-        # their own processor time, and the pool's one worker does nearly all of it.
         wall = []
         cpu_start = time.process_time_ns()
         for _ in range(runs):
@@ -134,7 +133,7 @@ def _subject(subject: str, branches: int) -> None:
         print(
             json.dumps(
                 {
-                    "thread_us": statistics.median(wall) / spans / 1000,
+                    "wall_us": statistics.median(wall) / spans / 1000,
                     "cpu_us": cpu_ns / runs / spans / 1000,
                 }
             )

@@ -165,7 +165,7 @@ class RunFacts:
         span_length_ns: T∞, the longest chain of dependent work.
         speedup_ratio: work over wall.
         parallelism_ratio: work over span length, the best speed-up possible.
-        efficiency_ratio: work over wall × workers (the limit if known, else the peak).
+        efficiency_ratio: work over wall × workers: the widest limit known, or the peak if more ran.
         queue_wait_ns: what queueing cost: wall minus the wall without any limit.
         backoff_ns: back-off on the critical path.
         retries: attempts after the first.
