@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from longpole.model import Status
 from longpole.model.errors import SettingsError
 from longpole.storage import open_store
-from longpole.tracer import LongpoleHandler, handler, install, uninstall
+from longpole.tracer import LongpoleHandler, handler, install, open_runs, record, uninstall
 from longpole.tracer.spans import Spans
 from tests.tracer.chains import chain, failing, step
 from tests.tracer.conftest import Recording, read_runs
@@ -239,3 +239,85 @@ for _ in range(3):
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
     assert len({run.run_id for run in read_runs(tmp_path / "runs.db")}) == 4
+
+
+class Table:
+    """Answers a comparison like an array or a data frame: by raising."""
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("the truth value is ambiguous")
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __bool__(self) -> bool:
+        raise ValueError("the truth value is ambiguous")
+
+
+def test_values_are_neither_compared_nor_asked_whether_they_are_true(
+    recording: Recording,
+) -> None:
+    config = recording.with_config(metadata={"session_id": Table(), "user_id": Table()})
+    step("x").invoke({"input": Table()}, config)
+
+    run = recording.run()
+    assert (run.status, run.session_id, run.user_id) == (Status.OK, None, None)
+    assert recording.handler.stats().errors == {}
+
+
+class Nameless:
+    """Raises when asked for its class, or for anything else."""
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        raise SystemExit("__class__ was asked for")
+
+    def __getattr__(self, name: str) -> Any:
+        raise ValueError(f"{name} was asked for")
+
+
+def test_what_a_tool_returns_and_a_stream_brings_is_not_asked_for_its_class(
+    recording: Recording,
+) -> None:
+    tool_run, model_run = uuid.uuid4(), uuid.uuid4()
+    mine = recording.handler
+    mine.on_tool_start({"name": "look"}, "q", run_id=tool_run)
+    mine.on_tool_end(Nameless(), run_id=tool_run)
+    mine.on_llm_start({"name": "model"}, ["q"], run_id=model_run)
+    mine.on_llm_new_token("", chunk=Nameless(), run_id=model_run)  # type: ignore[arg-type]
+    mine.on_llm_new_token("word", run_id=model_run)
+    mine.on_llm_error(ValueError("broken"), run_id=model_run)
+
+    looked, answered = recording.runs()
+    assert looked.status is Status.OK
+    assert answered.root.first_token_ns is not None
+    assert mine.stats().errors == {"on_llm_new_token: ValueError": 1}
+
+
+def test_what_is_redacted_of_runs_is_redacted_of_their_record(tmp_path: Path) -> None:
+    mine = LongpoleHandler(
+        str(tmp_path / "runs.db"), redact=lambda text: text.replace("sk-123", "***")
+    )
+    config: Any = {"callbacks": [mine]}
+    with (
+        pytest.raises(ValueError, match="sk-123"),
+        record("outer", metadata={"key": "sk-123"}),
+        record("inner", metadata={"key": "sk-123"}),
+    ):
+        failing("bad", "wrong key sk-123").invoke(1, config)
+    assert mine.flush(30.0)
+
+    everything = _everything_below(tmp_path)
+    assert b"sk-123" not in everything
+    assert everything.count(b"***") >= 4
+
+
+def test_runs_that_never_end_do_not_pile_up(
+    recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_runs, "MAX_OPEN", 3)
+    for _ in range(10):
+        recording.handler.on_chain_start(None, {}, run_id=uuid.uuid4())
+
+    statuses = [run.status for run in recording.runs()]
+    assert recording.handler.stats().open == 3
+    assert statuses == [Status.CANCELLED] * 7 + [Status.RUNNING] * 3

@@ -119,7 +119,9 @@ def of_caller(
 
 def of_session(metadata: Mapping[str, Any]) -> Attributes:
     """Return session and user that the caller named in the metadata of a root."""
-    session = next((_name(metadata.get(key)) for key in _SESSION_KEYS if metadata.get(key)), None)
+    # Only texts and numbers are names; a value of the user's is not asked whether it is true.
+    named = (_name(metadata.get(key)) for key in _SESSION_KEYS)
+    session = next((name for name in named if name is not None), None)
     return _known(
         {
             semconv.SESSION_ID: session,

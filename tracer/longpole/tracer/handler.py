@@ -41,6 +41,17 @@ _KIND_OF_RUN_TYPE: Final[Mapping[object, Kind]] = {
 }
 
 
+_Told = tuple[
+    dict[str, Any] | None,
+    UUID,
+    UUID | None,
+    list[str] | None,
+    dict[str, Any] | None,
+    dict[str, Any],
+]
+"""What every start event tells: serialized, run id, parent's run id, tags, metadata, the rest."""
+
+
 class LongpoleHandler(BaseCallbackHandler):
     """Records every run it sees, with its branches, into the store.
 
@@ -106,23 +117,14 @@ class LongpoleHandler(BaseCallbackHandler):
     ) -> None:
         """Open the span of a chain, prompt, parser, graph or node."""
         start_ns = self._clock()
-        kind = _KIND_OF_RUN_TYPE.get(kwargs.get("run_type"), Kind.CHAIN)
-        # While streaming, the real input is known only at the end.
-        streamed = type(inputs) is dict and inputs == {"input": ""}
+        streamed = _is_awaited(inputs)
         self._open(
             "on_chain_start",
-            lambda: Start(
-                uuid=run_id,
-                parent_uuid=parent_run_id,
-                name=_name(kwargs, serialized, kind),
-                kind=kind,
-                start_ns=start_ns,
-                tags=tags or (),
-                metadata=metadata or {},
-                caller=find_caller(),
-                streamed=streamed,
-                attributes={} if streamed else self._input(inputs),
-            ),
+            start_ns,
+            _KIND_OF_RUN_TYPE.get(kwargs.get("run_type"), Kind.CHAIN),
+            (serialized, run_id, parent_run_id, tags, metadata, kwargs),
+            lambda: {} if streamed else self._input(inputs),
+            streamed=streamed,
         )
 
     def on_chat_model_start(
@@ -138,17 +140,15 @@ class LongpoleHandler(BaseCallbackHandler):
     ) -> None:
         """Open the span of a chat model call."""
         start_ns = self._clock()
-        self._open_model(
+        self._open(
             "on_chat_model_start",
             start_ns,
-            "chat",
-            messages[0] if len(messages) == 1 else messages,
-            serialized,
-            run_id,
-            parent_run_id,
-            tags,
-            metadata,
-            kwargs,
+            Kind.LLM,
+            (serialized, run_id, parent_run_id, tags, metadata, kwargs),
+            lambda: {
+                **attributes_of.of_request("chat", metadata or {}, _invocation(kwargs)),
+                **self._input(messages[0] if len(messages) == 1 else messages),
+            },
         )
 
     def on_llm_start(
@@ -164,49 +164,15 @@ class LongpoleHandler(BaseCallbackHandler):
     ) -> None:
         """Open the span of a text model call."""
         start_ns = self._clock()
-        self._open_model(
+        self._open(
             "on_llm_start",
             start_ns,
-            "text_completion",
-            prompts[0] if len(prompts) == 1 else prompts,
-            serialized,
-            run_id,
-            parent_run_id,
-            tags,
-            metadata,
-            kwargs,
-        )
-
-    def _open_model(
-        self,
-        event: str,
-        start_ns: int,
-        operation: str,
-        inputs: object,
-        serialized: dict[str, Any] | None,
-        run_id: UUID,
-        parent_run_id: UUID | None,
-        tags: list[str] | None,
-        metadata: dict[str, Any] | None,
-        kwargs: dict[str, Any],
-    ) -> None:
-        invocation = kwargs.get("invocation_params") or {}
-        self._open(
-            event,
-            lambda: Start(
-                uuid=run_id,
-                parent_uuid=parent_run_id,
-                name=_name(kwargs, serialized, Kind.LLM),
-                kind=Kind.LLM,
-                start_ns=start_ns,
-                tags=tags or (),
-                metadata=metadata or {},
-                caller=find_caller(),
-                attributes={
-                    **attributes_of.of_request(operation, metadata or {}, invocation),
-                    **self._input(inputs),
-                },
-            ),
+            Kind.LLM,
+            (serialized, run_id, parent_run_id, tags, metadata, kwargs),
+            lambda: {
+                **attributes_of.of_request("text_completion", metadata or {}, _invocation(kwargs)),
+                **self._input(prompts[0] if len(prompts) == 1 else prompts),
+            },
         )
 
     def on_tool_start(
@@ -224,24 +190,16 @@ class LongpoleHandler(BaseCallbackHandler):
         """Open the span of a tool call."""
         start_ns = self._clock()
         call_id = kwargs.get("tool_call_id")
-        name = _name(kwargs, serialized, Kind.TOOL)
         self._open(
             "on_tool_start",
-            lambda: Start(
-                uuid=run_id,
-                parent_uuid=parent_run_id,
-                name=name,
-                kind=Kind.TOOL,
-                start_ns=start_ns,
-                tags=tags or (),
-                metadata=metadata or {},
-                caller=find_caller(),
-                tool_call_id=call_id if type(call_id) is str else None,
-                attributes={
-                    **attributes_of.of_tool(name, call_id),
-                    **self._input(input_str if inputs is None else inputs),
-                },
-            ),
+            start_ns,
+            Kind.TOOL,
+            (serialized, run_id, parent_run_id, tags, metadata, kwargs),
+            lambda: {
+                **attributes_of.of_tool(_name(kwargs, serialized, Kind.TOOL), call_id),
+                **self._input(input_str if inputs is None else inputs),
+            },
+            tool_call_id=call_id if type(call_id) is str else None,
         )
 
     def on_retriever_start(
@@ -259,17 +217,10 @@ class LongpoleHandler(BaseCallbackHandler):
         start_ns = self._clock()
         self._open(
             "on_retriever_start",
-            lambda: Start(
-                uuid=run_id,
-                parent_uuid=parent_run_id,
-                name=_name(kwargs, serialized, Kind.RETRIEVER),
-                kind=Kind.RETRIEVER,
-                start_ns=start_ns,
-                tags=tags or (),
-                metadata=metadata or {},
-                caller=find_caller(),
-                attributes=self._input(query),
-            ),
+            start_ns,
+            Kind.RETRIEVER,
+            (serialized, run_id, parent_run_id, tags, metadata, kwargs),
+            lambda: self._input(query),
         )
 
     # --- in between --------------------------------------------------------------------------
@@ -286,9 +237,14 @@ class LongpoleHandler(BaseCallbackHandler):
         run = self._spans.runs.get(run_id)
         if run is None or run.first_token_ns is not None:
             return
-        if token or getattr(getattr(chunk, "message", None), "tool_call_chunks", None):
-            run.first_token_ns = self._clock()
-            run.streamed = True
+        now_ns = self._clock()
+
+        def note() -> None:
+            if token or getattr(getattr(chunk, "message", None), "tool_call_chunks", None):
+                run.first_token_ns = now_ns
+                run.streamed = True
+
+        self._guard("on_llm_new_token", note)
 
     # --- ends --------------------------------------------------------------------------------
 
@@ -307,7 +263,8 @@ class LongpoleHandler(BaseCallbackHandler):
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Close the span of a tool call; a failure that the tool handled is told by its message."""
         end_ns = self._clock()
-        if isinstance(output, ToolMessage) and output.status == "error":
+        # The class, not `isinstance`, which asks the user's object for its `__class__`.
+        if issubclass(type(output), ToolMessage) and output.status == "error":
             self._guard(
                 "on_tool_end",
                 lambda: self._spans.fail_as(
@@ -353,8 +310,36 @@ class LongpoleHandler(BaseCallbackHandler):
 
     # --- guarded steps -----------------------------------------------------------------------
 
-    def _open(self, event: str, start: Callable[[], Start]) -> None:
-        self._guard(event, lambda: self._spans.open(start(), self._redact))
+    def _open(
+        self,
+        event: str,
+        start_ns: int,
+        kind: Kind,
+        told: _Told,
+        attributes: Callable[[], Attributes],
+        *,
+        streamed: bool = False,
+        tool_call_id: str | None = None,
+    ) -> None:
+        serialized, run_id, parent_run_id, tags, metadata, kwargs = told
+
+        def step() -> None:
+            start = Start(
+                uuid=run_id,
+                parent_uuid=parent_run_id,
+                name=_name(kwargs, serialized, kind),
+                kind=kind,
+                start_ns=start_ns,
+                tags=tags or (),
+                metadata=metadata or {},
+                caller=find_caller(),
+                tool_call_id=tool_call_id,
+                streamed=streamed,
+                attributes=self._safely(event, attributes),
+            )
+            self._spans.open(start, self._redact)
+
+        self._guard(event, step)
 
     def _close(
         self,
@@ -440,6 +425,22 @@ class LongpoleHandler(BaseCallbackHandler):
     def _tool_error(self, message: ToolMessage) -> SpanError:
         kept = capture(message.content, limit=2_000, redact=self._redact)
         return SpanError(type="ToolError", message=kept.text)
+
+
+def _is_awaited(inputs: Any) -> bool:
+    """Return whether the real input is known only at the end, as while streaming.
+
+    LangChain then tells an empty text in its place. What the user gave is not compared: arrays and
+    tables answer a comparison with one of their own, or raise.
+    """
+    if type(inputs) is not dict or len(inputs) != 1:
+        return False
+    given = inputs.get("input")
+    return type(given) is str and not given
+
+
+def _invocation(kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    return kwargs.get("invocation_params") or {}
 
 
 def _name(kwargs: Mapping[str, Any], serialized: Mapping[str, Any] | None, kind: Kind) -> str:

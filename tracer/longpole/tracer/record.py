@@ -16,6 +16,7 @@ from typing import Any
 from longpole.model.run import Kind
 from longpole.tracer.caller import Caller, Shape
 from longpole.tracer.clock import Clock, now_ns
+from longpole.tracer.content import Redact
 from longpole.tracer.open_runs import OpenRun
 from longpole.tracer.spans import UMBRELLA, Spans, Start, Umbrella
 
@@ -44,7 +45,7 @@ class record:
         self._clock = clock
         self._start_ns = 0
         self._lock = threading.Lock()
-        self._roots: dict[int, tuple[Spans, OpenRun]] = {}
+        self._roots: dict[int, tuple[Spans, OpenRun, Redact | None]] = {}
         self._outer: Umbrella | None = None
         self._token: Token[Umbrella | None] | None = None
 
@@ -65,16 +66,19 @@ class record:
             UMBRELLA.reset(self._token)
         with self._lock:
             opened, self._roots = list(self._roots.values()), {}
-        for spans, run in opened:
-            spans.close_root(run, end_ns, error)
+        for spans, run, redact in opened:
+            spans.close_root(run, end_ns, error, redact)
 
-    def root_in(self, spans: Spans) -> OpenRun | None:
-        """Return this group's run among `spans`, opened when the first run inside starts."""
+    def root_in(self, spans: Spans, redact: Redact | None) -> OpenRun | None:
+        """Return this group's run among `spans`, opened when the first run inside starts.
+
+        What that run's handler redacts is redacted of the group as well.
+        """
         with self._lock:
             known = self._roots.get(id(spans))
             if known is not None:
                 return known[1]
-            outer = None if self._outer is None else self._outer.root_in(spans)
+            outer = None if self._outer is None else self._outer.root_in(spans, redact)
             run = spans.open_below(
                 outer,
                 Start(
@@ -87,7 +91,7 @@ class record:
                     metadata=self._metadata,
                     caller=Caller(Shape.RECORD, None),
                 ),
-                None,
+                redact,
             )
-            self._roots[id(spans)] = (spans, run)
+            self._roots[id(spans)] = (spans, run, redact)
             return run

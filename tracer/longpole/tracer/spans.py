@@ -44,7 +44,7 @@ _NO_METADATA: Mapping[str, Any] = {}
 class Umbrella(Protocol):
     """Groups runs that would be roots of their own (see `record`)."""
 
-    def root_in(self, spans: Spans) -> OpenRun | None:
+    def root_in(self, spans: Spans, redact: Redact | None) -> OpenRun | None:
         """Return the run that such roots belong to, opened on first use."""
         ...
 
@@ -83,7 +83,7 @@ class Spans:
         parent = self.runs.parent_for(start.parent_uuid)
         umbrella = UMBRELLA.get() if parent is None else None
         if umbrella is not None:
-            parent = umbrella.root_in(self)
+            parent = umbrella.root_in(self, redact)
         return self.open_below(parent, start, redact)
 
     def open_below(self, parent: OpenRun | None, start: Start, redact: Redact | None) -> OpenRun:
@@ -184,7 +184,9 @@ class Spans:
         if run is not None:
             self._finish(run, end_ns, Status.ERROR, attributes, error)
 
-    def close_root(self, run: OpenRun, end_ns: int, error: BaseException | None) -> None:
+    def close_root(
+        self, run: OpenRun, end_ns: int, error: BaseException | None, redact: Redact | None
+    ) -> None:
         """Close a run that no LangChain event ends."""
         self.runs.close(run)
         if error is None:
@@ -192,7 +194,7 @@ class Spans:
         else:
             status = status_of(error)
             self._finish(
-                run, end_ns, status, {}, describe(error) if status is Status.ERROR else None
+                run, end_ns, status, {}, describe(error, redact) if status is Status.ERROR else None
             )
 
     def _stop_leaves_below(self, run: OpenRun, end_ns: int) -> None:
