@@ -27,7 +27,7 @@ from langgraph.types import RetryPolicy, interrupt
 from longpole.model import FanOutKind, Kind, Run, Status
 from longpole.storage import open_store
 from longpole.tracer import LongpoleHandler, record
-from longpole.tracer.place import default_pool_size
+from longpole.tracer.caller import default_pool_size
 from tests.tracer.chains import (
     MapState,
     chain,

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from longpole.model import semconv
+from longpole.model.place import Place, user_tags
 from longpole.model.run import Kind
 from longpole.tracer.content import Captured, Redact, capture, clean_text
-from longpole.tracer.place import Place, user_tags
 from longpole.tracer.usage import Answer
 
 Attributes = dict[str, Any]

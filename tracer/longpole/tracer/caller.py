@@ -8,9 +8,9 @@ start in tasks of their own), nothing is claimed and the structural tags decide.
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
-from enum import Enum, auto
 from types import FrameType
 from typing import Any, Final
 
@@ -24,22 +24,11 @@ from langchain_core.runnables.branch import RunnableBranch
 from langchain_core.runnables.fallbacks import RunnableWithFallbacks
 from langchain_core.runnables.retry import RunnableRetry
 
+from longpole.model.place import Shape
+
 _CALLBACKS_MODULE: Final = "langchain_core.callbacks.manager"
 _OWN_PACKAGE: Final = "longpole.tracer."
 _MAX_CALLERS: Final = 3
-
-
-class Shape(Enum):
-    """What a run does with the runs below it."""
-
-    PARALLEL = auto()
-    SEQUENCE = auto()
-    EACH = auto()
-    RETRY = auto()
-    FALLBACKS = auto()
-    BRANCH = auto()
-    RECORD = auto()
-    OTHER = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +81,9 @@ def _shape_of(cls: type) -> Shape:
 def _limit_in(config: Any) -> int | None:
     limit = config.get("max_concurrency") if type(config) is dict else None
     return limit if type(limit) is int and limit > 0 else None
+
+
+def default_pool_size() -> int:
+    """Return how many threads a pool has when no limit is asked for (`ThreadPoolExecutor`)."""
+    count = getattr(os, "process_cpu_count", os.cpu_count)()
+    return min(32, (count or 1) + 4)

@@ -16,8 +16,8 @@ from uuid import UUID
 from langchain_core.runnables.config import var_child_runnable_config
 from opentelemetry.trace import Span as OtelSpan
 
+from longpole.model.place import Shape
 from longpole.model.run import Kind
-from longpole.tracer.caller import Shape
 
 MAX_OPEN: Final = 100_000
 """Runs that may be open at once; beyond it the oldest is given up, so that memory stays bounded."""

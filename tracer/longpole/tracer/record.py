@@ -13,8 +13,9 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any
 
+from longpole.model.place import Shape
 from longpole.model.run import Kind
-from longpole.tracer.caller import Caller, Shape
+from longpole.tracer.caller import Caller
 from longpole.tracer.clock import Clock, now_ns
 from longpole.tracer.content import Redact
 from longpole.tracer.open_runs import OpenRun

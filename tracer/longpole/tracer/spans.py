@@ -20,22 +20,21 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, StatusCode, Tracer
 
 from longpole.model import semconv
-from longpole.model.run import FanOutKind, Kind, SpanError, Status
-from longpole.tracer import attributes as attributes_of
-from longpole.tracer.attributes import Attributes
-from longpole.tracer.caller import Caller
-from longpole.tracer.content import Redact, clean_text
-from longpole.tracer.endings import describe, is_stop, stack_of, status_of, waits_for_answer
-from longpole.tracer.open_runs import OpenRun, OpenRuns
-from longpole.tracer.place import (
+from longpole.model.place import (
     Above,
     Place,
     Started,
-    default_pool_size,
     handed_down,
     place_of,
     task_of,
 )
+from longpole.model.run import FanOutKind, Kind, SpanError, Status
+from longpole.tracer import attributes as attributes_of
+from longpole.tracer.attributes import Attributes
+from longpole.tracer.caller import Caller, default_pool_size
+from longpole.tracer.content import Redact, clean_text
+from longpole.tracer.endings import describe, is_stop, stack_of, status_of, waits_for_answer
+from longpole.tracer.open_runs import OpenRun, OpenRuns
 
 _LEAVES = frozenset({Kind.LLM, Kind.TOOL, Kind.RETRIEVER})
 _NO_METADATA: Mapping[str, Any] = {}

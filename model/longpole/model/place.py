@@ -1,9 +1,10 @@
 """Where a run stands in its tree: role, branch, step, attempt, order hints. Pure.
 
-In: what a start event tells (structural tags, LangGraph metadata, who called) and what the parent
-is. Out: a `Place`. Tags are taken by prefix and only when they are not inherited: a user's own tag
-of that form goes down to everything below, LangChain's do not. Nothing is guessed: where the
-framework says nothing, no hint is given, and analysis marks what it infers.
+In: what is told of the start of a run, live or in another tool's trace (structural tags, LangGraph
+metadata, the kind of runnable), and what the parent is. Out: a `Place`. Tags are taken by prefix
+and only when they are not inherited: a user's own tag of that form goes down to everything below,
+LangChain's do not. Nothing is guessed: where the framework says nothing, no hint is given, and
+analysis marks what it infers.
 
 Source: the structural tags of langchain-core (`map:key:`, `seq:step:`, `retry:attempt:`,
 `condition:`, `branch:`) and langgraph's `langgraph_*` metadata.
@@ -11,13 +12,12 @@ Source: the structural tags of langchain-core (`map:key:`, `seq:step:`, `retry:a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, Final
 
 from longpole.model.run import NO_ORDER, FanOutKind, Kind, Order, Role
-from longpole.tracer.caller import Shape
 
 MAP_KEY: Final = "map:key:"
 SEQ_STEP: Final = "seq:step:"
@@ -28,6 +28,19 @@ GRAPH_STEP: Final = "graph:step:"
 STRUCTURAL_PREFIXES: Final = (MAP_KEY, SEQ_STEP, RETRY_ATTEMPT, CONDITION, BRANCH, GRAPH_STEP)
 
 _PUSHED: Final = "__pregel_push"
+
+
+class Shape(Enum):
+    """What a run does with the runs below it."""
+
+    PARALLEL = auto()
+    SEQUENCE = auto()
+    EACH = auto()
+    RETRY = auto()
+    FALLBACKS = auto()
+    BRANCH = auto()
+    RECORD = auto()
+    OTHER = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,9 +223,3 @@ def _step(started: Started, above: Above) -> Place | None:
 
 def _number(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdecimal() else None
-
-
-def default_pool_size() -> int:
-    """Return how many threads a pool has when no limit is asked for (`ThreadPoolExecutor`)."""
-    count = getattr(os, "process_cpu_count", os.cpu_count)()
-    return min(32, (count or 1) + 4)
