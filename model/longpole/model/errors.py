@@ -2,9 +2,11 @@
 
     LongpoleError
     ├── SettingsError            a setting or argument has a value we cannot use
+    │   └── FilterError              a filter for runs cannot be understood; knows where
     ├── BrokenLawError           a conservation law does not hold (a bug, or a hand-made Run)
     ├── StoreError               the store cannot do what was asked
     │   ├── StoreUnavailableError    cannot be opened, read or written here and now
+    │   │   └── OlderSchemaError         an older Longpole wrote it; to be brought up to date
     │   ├── NotAStoreError           the file is no Longpole database; it is left as it is
     │   ├── NewerSchemaError         written by a newer Longpole; it is left as it is
     │   └── CorruptStoreError        the database file is damaged; it is left as it is
@@ -32,6 +34,24 @@ class SettingsError(LongpoleError, ValueError):
     """A setting or argument has a value that cannot be used."""
 
 
+class FilterError(SettingsError):
+    """A filter for runs cannot be understood.
+
+    Attributes:
+        text: the whole filter.
+        at, length: the place in it that the message is about.
+    """
+
+    def __init__(self, message: str, text: str, at: int, length: int) -> None:
+        super().__init__(message)
+        self.text, self.at, self.length = text, at, length
+
+    def pointed(self) -> str:
+        """Return two lines: the filter, and marks under the place."""
+        line = "".join(" " if char.isspace() else char for char in self.text)
+        return f"{line}\n{' ' * self.at}{'^' * max(1, self.length)}"
+
+
 class BrokenLawError(LongpoleError, AssertionError):
     """A law of `Run.check` or of an analysis does not hold."""
 
@@ -42,6 +62,10 @@ class StoreError(LongpoleError):
 
 class StoreUnavailableError(StoreError):
     """The store cannot be opened, read or written here and now."""
+
+
+class OlderSchemaError(StoreUnavailableError):
+    """The database was written by an older Longpole and has to be brought up to date first."""
 
 
 class NotAStoreError(StoreError):

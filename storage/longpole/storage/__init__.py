@@ -4,6 +4,7 @@ from longpole.storage.sqlite import open_store
 from longpole.storage.store import (
     Content,
     OpenMode,
+    Receipt,
     Recorder,
     RunOrder,
     RunPage,
@@ -20,6 +21,7 @@ from longpole.storage.store import (
 __all__ = [
     "Content",
     "OpenMode",
+    "Receipt",
     "Recorder",
     "RunOrder",
     "RunPage",

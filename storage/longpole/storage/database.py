@@ -26,6 +26,7 @@ from longpole.model.errors import (
     CorruptStoreError,
     NewerSchemaError,
     NotAStoreError,
+    OlderSchemaError,
     StoreError,
     StoreUnavailableError,
 )
@@ -273,7 +274,7 @@ def _checked_for_reading(path: Path, mode: str) -> Connection | None:
             return None
         version = _pragma(connection, "user_version")
         if version < SCHEMA_VERSION:
-            raise StoreUnavailableError(
+            raise OlderSchemaError(
                 f"{str(path)!r} has the older schema {version} and cannot be brought up to date "
                 "here; open it once where it can be written"
             )

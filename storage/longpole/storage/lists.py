@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from longpole.model.run import Status
+from longpole.storage.filter_sql import condition
 from longpole.storage.rows import search_text
 from longpole.storage.store import RunOrder, RunPage, RunQuery, RunRow
 
@@ -57,19 +58,33 @@ def list_runs(connection: Connection, query: RunQuery, dead: Collection[int]) ->
     """Return one page of runs."""
     status = status_now(dead)
     where, parameters = _conditions(query, status)
-    column = status if query.order is RunOrder.STATUS else _ORDER_COLUMN[query.order]
-    direction = "DESC" if query.descending else "ASC"
-    # What is not known yet comes last either way.
     found = connection.execute(
         "SELECT page.run_id, name, status_now, start_ns, end_ns, spans, session_id, user_id, tags, "
         "run_object, settled_revision IS revision FROM ("
         f"SELECT *, {status} AS status_now FROM runs WHERE {where} "
-        f"ORDER BY {column} {direction} NULLS LAST, run {direction} LIMIT ? OFFSET ?"
+        f"ORDER BY {_order(query, status)} LIMIT ? OFFSET ?"
         f") AS page LEFT JOIN summaries USING (run) ",
         (*parameters, max(0, query.limit), max(0, query.offset)),
     ).fetchall()
     total = connection.execute(f"SELECT count(*) FROM runs WHERE {where}", parameters).fetchall()
     return RunPage(rows=tuple(_run_row(row) for row in found), total=total[0][0])
+
+
+def run_ids(connection: Connection, query: RunQuery, dead: Collection[int]) -> list[str]:
+    """Return the ids of all runs that match, in order."""
+    status = status_now(dead)
+    where, parameters = _conditions(query, status)
+    found = connection.execute(
+        f"SELECT run_id FROM runs WHERE {where} ORDER BY {_order(query, status)}", parameters
+    ).fetchall()
+    return [run_id for (run_id,) in found]
+
+
+def _order(query: RunQuery, status: str) -> str:
+    column = status if query.order is RunOrder.STATUS else _ORDER_COLUMN[query.order]
+    direction = "DESC" if query.descending else "ASC"
+    # What is not known yet comes last either way.
+    return f"{column} {direction} NULLS LAST, run {direction}"
 
 
 def _conditions(query: RunQuery, status: str) -> tuple[str, list[Any]]:
@@ -96,6 +111,9 @@ def _conditions(query: RunQuery, status: str) -> tuple[str, list[Any]]:
     if query.text:
         # Both sides are folded the same way; and unlike LIKE, instr knows no special characters.
         add("instr(search, ?) > 0", search_text([query.text]))
+    if query.where is not None:
+        sql, values = condition(query.where, status=status)
+        add(sql, *values)
     return " AND ".join(conditions), parameters
 
 

@@ -85,16 +85,31 @@ def _load_attributes(connection: Connection, run: int, span_id: str | None) -> d
     return rows.attributes_from(*found[0]) if found else {}
 
 
+_CONTENT: Final = (
+    "SELECT span_id, input_value, input_mime_type, output_value, output_mime_type, "
+    "start_attributes, end_attributes FROM contents JOIN runs USING (run) WHERE run_id = ?"
+)
+
+
 def load_content(connection: Connection, run_id: str, span_id: str) -> Content | None:
     """Return input, output and raw attributes of one span; `None` when there is no such span."""
-    found = connection.execute(
-        "SELECT input_value, input_mime_type, output_value, output_mime_type, start_attributes, "
-        "end_attributes FROM contents JOIN runs USING (run) WHERE run_id = ? AND span_id = ?",
-        (run_id, span_id),
-    ).fetchall()
-    if not found:
-        return None
-    input_value, input_mime_type, output_value, output_mime_type, *texts = found[0]
+    found = connection.execute(f"{_CONTENT} AND span_id = ?", (run_id, span_id)).fetchall()
+    return _content(*found[0][1:]) if found else None
+
+
+def load_contents(connection: Connection, run_id: str) -> dict[str, Content]:
+    """Return inputs, outputs and raw attributes of all spans of a run, by span id."""
+    found = connection.execute(_CONTENT, (run_id,)).fetchall()
+    return {span_id: _content(*columns) for span_id, *columns in found}
+
+
+def _content(
+    input_value: str | None,
+    input_mime_type: str | None,
+    output_value: str | None,
+    output_mime_type: str | None,
+    *texts: str | None,
+) -> Content:
     return Content(
         input_value=input_value,
         input_mime_type=input_mime_type,
@@ -102,3 +117,9 @@ def load_content(connection: Connection, run_id: str, span_id: str) -> Content |
         output_mime_type=output_mime_type,
         attributes=rows.attributes_from(*texts),
     )
+
+
+def revision(connection: Connection, run_id: str) -> int | None:
+    """Return how often a run has changed; `None` when there is none with this id."""
+    found = connection.execute("SELECT revision FROM runs WHERE run_id = ?", (run_id,)).fetchall()
+    return found[0][0] if found else None

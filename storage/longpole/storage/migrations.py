@@ -19,7 +19,23 @@ MIGRATIONS: Final = Migrations("longpole")
 @MIGRATIONS()
 def m001_initial(db: Database) -> None:
     """Recorders and their spools, runs, spans, contents, costs, summaries."""
-    for statement in _M001.split(";"):
+    _execute(db, _M001)
+
+
+@MIGRATIONS()
+def m002_exports(db: Database) -> None:
+    """The ledger of what was sent where."""
+    _execute(db, _M002)
+
+
+@MIGRATIONS()
+def m003_filters(db: Database) -> None:
+    """Indexes for filters that look into spans; their conditions are those of `filter_sql`."""
+    _execute(db, _M003)
+
+
+def _execute(db: Database, script: str) -> None:
+    for statement in script.split(";"):
         if statement.strip():
             db.execute(statement)
 
@@ -165,4 +181,29 @@ CREATE TABLE summaries (
     run INTEGER PRIMARY KEY,
     run_object TEXT NOT NULL
 ) STRICT
+"""
+
+_M002: Final = """
+CREATE TABLE exports (
+    destination TEXT NOT NULL,
+    run INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    sent TEXT NOT NULL,
+    refused TEXT,
+    waiting TEXT,
+    shift_ns INTEGER NOT NULL,
+    at_ns INTEGER NOT NULL,
+    PRIMARY KEY (destination, run)
+) STRICT, WITHOUT ROWID
+"""
+
+_M003: Final = """
+CREATE INDEX spans_found ON spans (run, name, kind, model, provider, branch);
+CREATE INDEX spans_retried ON spans (run) WHERE attempt > 1;
+CREATE INDEX spans_failed ON spans (run) WHERE status = 'error';
+CREATE INDEX spans_error ON spans (run) WHERE error_type IS NOT NULL;
+CREATE INDEX spans_fallback ON spans (run) WHERE role = 'fallback';
+CREATE INDEX spans_cache_hit ON spans (run) WHERE cache_hit = 1;
+CREATE INDEX spans_queued ON spans (run) WHERE ready_ns < start_ns;
+CREATE INDEX spans_open ON spans (run) WHERE end_ns IS NULL
 """

@@ -12,18 +12,19 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from longpole.model.errors import (
     AmbiguousRunError,
+    OlderSchemaError,
     StoreError,
     StoreUnavailableError,
     UnknownRunError,
 )
 from longpole.model.run import Run
-from longpole.storage import lists, load, summaries
+from longpole.storage import ledger, lists, load, summaries
 from longpole.storage.codec import decode, encode
 from longpole.storage.commit import Committer
 from longpole.storage.database import identity, keep_open, open_for_reading, store_errors
@@ -33,6 +34,7 @@ from longpole.storage.spool import living_recorders, spool_files, spool_folder
 from longpole.storage.store import (
     Content,
     OpenMode,
+    Receipt,
     Recorder,
     RunPage,
     RunQuery,
@@ -93,9 +95,23 @@ class SqliteStore:
         if self._mode == "write":
             with self._write_lock, self._writing.committing():
                 pass
+        else:
+            self._bring_up_to_date()
         self._take_in(_FIRST_TAKE_IN_S)
         with self._readers.reading():
             pass
+
+    def _bring_up_to_date(self) -> None:
+        """Migrate a file of an older version; opening it for writing does that."""
+        try:
+            with self._readers.reading():
+                pass
+        except OlderSchemaError as error:
+            try:
+                with self._write_lock, self._writing.committing():
+                    pass
+            except StoreUnavailableError:
+                raise error from None
 
     @property
     def url(self) -> str:
@@ -152,6 +168,31 @@ class SqliteStore:
                 return None
             return load.load_content(connection, run_id, span_id)
 
+    def load_contents(self, run_id: str) -> Mapping[str, Content]:
+        """Return inputs, outputs and raw attributes of all spans of a run, by span id."""
+        with self._reading() as connection:
+            return {} if connection is None else load.load_contents(connection, run_id)
+
+    def run_ids(self, query: RunQuery) -> Sequence[str]:
+        """Return the ids of all runs that match, in the query's order; its page is ignored."""
+        self._take_in(_TAKE_IN_S)
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            return lists.run_ids(connection, query, self._dead(connection))
+
+    def revision(self, run_id: str) -> int:
+        """Return a number that grows whenever anything of the run changes.
+
+        Raises:
+            UnknownRunError: there is no such run.
+        """
+        with self._reading() as connection:
+            found = None if connection is None else load.revision(connection, run_id)
+        if found is None:
+            raise UnknownRunError(run_id)
+        return found
+
     def unsettled_runs(self, limit: int) -> Sequence[tuple[str, int]]:
         """Return (run id, revision) of ended runs whose summary is missing or out of date."""
         with self._reading() as connection:
@@ -163,6 +204,18 @@ class SqliteStore:
         """Keep computed summaries and costs; one of an older revision is ignored."""
         with self._committing() as connection:
             summaries.save_summaries(connection, summaries_)
+
+    def receipts(self, destination: str, run_ids: Iterable[str]) -> Mapping[str, Receipt]:
+        """Return what the ledger says of these runs; those that were never sent are left out."""
+        with self._reading() as connection:
+            if connection is None:
+                return {}
+            return ledger.receipts(connection, destination, run_ids)
+
+    def save_receipts(self, receipts: Iterable[Receipt]) -> None:
+        """Note what was sent, in one transaction; a receipt replaces the one before."""
+        with self._committing() as connection:
+            ledger.save_receipts(connection, receipts)
 
     def state(self) -> StoreState:
         """Return counts and the change token."""

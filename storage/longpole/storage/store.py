@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 from longpole.model.run import Run, SpanError, Status
+from longpole.storage.filters import Filter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,7 @@ class RunQuery:
         status: any of these; empty means every status.
         since_ns, until_ns: bounds on the start, half open.
         text: part of the name or of the error message, ignoring case.
+        where: what a run must match besides, from `filters.parse`.
         limit, offset: the page.
     """
 
@@ -85,6 +87,7 @@ class RunQuery:
     since_ns: int | None = None
     until_ns: int | None = None
     text: str | None = None
+    where: Filter | None = None
     order: RunOrder = RunOrder.START
     descending: bool = True
     limit: int = 50
@@ -165,6 +168,37 @@ class StoreState:
     token: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What a destination has of one run, as far as it has answered.
+
+    Attributes:
+        destination: where to, in one line; the same text for the same place.
+        revision: the run's revision that was sent.
+        sent: spans that the destination acknowledged.
+        refused: spans that it will not take, and its words why.
+        waiting: why the rest has not gone yet; `None` when nothing is left.
+        shift_ns: what was added to the run's times, so that a later try adds the same.
+        at_ns: when this was noted.
+        is_current: whether the run is still as it was when it was sent.
+    """
+
+    destination: str
+    run_id: str
+    revision: int
+    sent: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    waiting: str | None = None
+    shift_ns: int = 0
+    at_ns: int = 0
+    is_current: bool = True
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing left to send."""
+        return self.is_current and self.waiting is None
+
+
 class Store(Protocol):
     """A place for runs. All methods raise `StoreError`s only; none of them blocks a writer."""
 
@@ -202,12 +236,36 @@ class Store(Protocol):
         """Return input, output and raw attributes of one span."""
         ...
 
+    def load_contents(self, run_id: str) -> Mapping[str, Content]:
+        """Return inputs, outputs and raw attributes of all spans of a run, by span id."""
+        ...
+
+    def run_ids(self, query: RunQuery) -> Sequence[str]:
+        """Return the ids of all runs that match, in the query's order; its page is ignored."""
+        ...
+
+    def revision(self, run_id: str) -> int:
+        """Return a number that grows whenever anything of the run changes.
+
+        Raises:
+            UnknownRunError: there is no such run.
+        """
+        ...
+
     def unsettled_runs(self, limit: int) -> Sequence[tuple[str, int]]:
         """Return (run id, revision) of runs whose summary is missing or out of date."""
         ...
 
     def save_summaries(self, summaries: Iterable[RunSummary]) -> None:
         """Keep computed summaries and costs; one of an older revision is ignored."""
+        ...
+
+    def receipts(self, destination: str, run_ids: Iterable[str]) -> Mapping[str, Receipt]:
+        """Return what the ledger says of these runs; those that were never sent are left out."""
+        ...
+
+    def save_receipts(self, receipts: Iterable[Receipt]) -> None:
+        """Note what was sent, in one transaction; a receipt replaces the one before."""
         ...
 
     def state(self) -> StoreState:

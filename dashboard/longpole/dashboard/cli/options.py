@@ -5,6 +5,7 @@ They may also stand before the command: `longpole --store runs.db show last`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ import click
 import orjson
 
 from longpole.model.settings import LONGPOLE_STORE, read_settings
+from longpole.storage.filters import Filter, parse
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -34,6 +36,15 @@ def json_option(command: Command) -> Command:
     )(command)
 
 
+def parsed_filter(text: str) -> Filter | None:
+    """Return what a filter on the command line means; `None` when it is empty.
+
+    Raises:
+        FilterError: it cannot be understood.
+    """
+    return parse(text, now_ns=time.time_ns()) if text.strip() else None
+
+
 def write_json(document: object) -> None:
     """Write a document to standard output."""
     # Bytes: JSON is UTF-8, whatever the terminal's encoding is.
@@ -48,7 +59,14 @@ def for_every_command(context: click.Context, *, store: str | None, as_json: boo
         defaults["store"] = store
     if as_json:
         defaults["as_json"] = True
-    context.default_map = dict.fromkeys(context.command.commands, defaults)
+    context.default_map = _for_all_below(context.command, defaults)
+
+
+def _for_all_below(group: click.Group, defaults: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _for_all_below(command, defaults) if isinstance(command, click.Group) else defaults
+        for name, command in group.commands.items()
+    }
 
 
 def _url_in_force(_context: click.Context, _option: click.Parameter, given: str | None) -> str:

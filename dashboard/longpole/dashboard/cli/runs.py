@@ -14,7 +14,7 @@ from rich.text import Text
 from longpole.analysis import analyse
 from longpole.dashboard import words
 from longpole.dashboard.cli.marks import STATUS_MARKS, STATUS_STYLES
-from longpole.dashboard.cli.options import json_option, store_option, write_json
+from longpole.dashboard.cli.options import json_option, parsed_filter, store_option, write_json
 from longpole.dashboard.cli.table import Column, column, table
 from longpole.dashboard.cli.terminal import console
 from longpole.dashboard.documents import run_object
@@ -36,6 +36,7 @@ _POLES_MAX_SPANS: Final = 2_000
 @click.command()
 @store_option
 @json_option
+@click.argument("words_of_filter", metavar="[FILTER]...", nargs=-1)
 @click.option(
     "--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many."
 )
@@ -58,14 +59,21 @@ _POLES_MAX_SPANS: Final = 2_000
 def runs(
     store: str,
     as_json: bool,
+    words_of_filter: tuple[str, ...],
     limit: int,
     name: str | None,
     statuses: tuple[str, ...],
     text: str | None,
     order: str,
 ) -> None:
-    """List runs, newest first."""
+    """List runs, newest first.
+
+    FILTER chooses among them, in quotes where the shell would read it otherwise:
+
+    longpole runs 'status:error wall>2s model:gpt-4o* since:2h'
+    """
     query = RunQuery(
+        where=parsed_filter(" ".join(words_of_filter)),
         name=name,
         status=tuple(Status(status) for status in statuses),
         text=text,
@@ -89,8 +97,8 @@ def runs(
 def _looked_up(store: Store, query: RunQuery, now_ns: int) -> tuple[RunPage, list[Object]]:
     book = PriceBook()
     if store.unsettled_runs(1):
-        # Everything must be settled before it can be ordered by what was computed.
-        by_start = query.order is RunOrder.START
+        # Everything must be settled before it can be ordered or chosen by what was computed.
+        by_start = query.order is RunOrder.START and query.where is None
         _settle(store.url, book, now_ns, query.limit if by_start else _EVERY_RUN)
     page = store.list_runs(query)
     return page, [_object(store, row, book, now_ns) for row in page.rows]
