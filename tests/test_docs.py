@@ -29,6 +29,16 @@ def _commands() -> dict[str, Command]:
     return dict(main.commands)
 
 
+def _command(words: list[str]) -> Command:
+    """The command that a line calls, through groups of commands."""
+    command: Command = main
+    for word in words:
+        if not isinstance(command, Group):
+            break
+        command = command.commands[word]
+    return command
+
+
 @pytest.mark.parametrize(("document", "block"), _blocks("python"))
 def test_python_in_the_documents_imports_what_exists(document: str, block: str) -> None:
     imports: list[ast.stmt] = [
@@ -45,8 +55,12 @@ def test_commands_in_the_documents_exist(document: str, block: str) -> None:
         if words[:1] == ["make"]:
             assert re.search(rf"^{words[1]}:", makefile, re.M), line
         if words[:1] == ["longpole"]:
-            command = _commands()[words[1]]
-            options = {name for parameter in command.params for name in parameter.opts}
+            command = _command(words[1:])
+            options = {
+                name
+                for parameter in command.params
+                for name in (*parameter.opts, *parameter.secondary_opts)
+            }
             assert {word for word in words if word.startswith("--")} <= options, line
 
 
@@ -90,3 +104,24 @@ def test_every_room_of_the_map_exists() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     for folder in re.findall(r"^\| `(\w+)/`", text, re.M):
         assert (ROOT / folder).is_dir()
+
+
+def test_every_option_of_the_langsmith_export_is_explained() -> None:
+    text = (ROOT / "docs" / "langsmith.md").read_text()
+    explained = set(re.findall(r"^\| `(--[a-z-]+)", text, re.M))
+    options = {
+        name
+        for parameter in _command(["export", "langsmith"]).params
+        for name in (*parameter.opts, *parameter.secondary_opts)
+        if name.startswith("--")
+    }
+
+    assert explained <= options
+    # What every command has, and what chooses runs, is explained in the README.
+    assert options - explained <= {
+        "--store",
+        "--json",
+        "--project",
+        "--content",
+        *("--filter", "--since", "--until", "--name", "--status", "--limit"),
+    }

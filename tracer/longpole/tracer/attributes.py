@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from longpole.model import semconv
 from longpole.model.place import Place, user_tags
+from longpole.model.providers import from_langchain
 from longpole.model.run import Kind
 from longpole.tracer.content import Captured, Redact, capture, clean_text
 from longpole.tracer.usage import Answer
@@ -33,22 +34,6 @@ _OPERATION: Final[Mapping[Kind, str]] = {
     Kind.TOOL: "execute_tool",
     Kind.RETRIEVER: "retrieval",
     Kind.EMBEDDING: "embeddings",
-}
-
-# LangChain's names of providers → those of the GenAI conventions; the rest are the same.
-_PROVIDER: Final[Mapping[str, str]] = {
-    "amazon_bedrock": "aws.bedrock",
-    "bedrock": "aws.bedrock",
-    "bedrock_converse": "aws.bedrock",
-    "azure_openai": "azure.ai.openai",
-    "azure": "azure.ai.inference",
-    "vertexai": "gcp.vertex_ai",
-    "google_vertexai": "gcp.vertex_ai",
-    "google_genai": "gcp.gen_ai",
-    "google_generativeai": "gcp.gemini",
-    "mistralai": "mistral_ai",
-    "mistral": "mistral_ai",
-    "xai": "x_ai",
 }
 
 # Written by LangChain and LangGraph, not by the caller; what matters of it has its own attribute.
@@ -139,7 +124,7 @@ def of_request(
     return _known(
         {
             semconv.GEN_AI_OPERATION_NAME: operation,
-            semconv.GEN_AI_PROVIDER_NAME: _PROVIDER.get(provider, provider) if provider else None,
+            semconv.GEN_AI_PROVIDER_NAME: from_langchain(provider) if provider else None,
             semconv.GEN_AI_REQUEST_MODEL: _name(metadata.get("ls_model_name"))
             or _name(invocation.get("model")),
             semconv.GEN_AI_REQUEST_TEMPERATURE: _real(metadata.get("ls_temperature")),

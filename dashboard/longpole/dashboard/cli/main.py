@@ -12,10 +12,12 @@ import click
 
 from longpole.dashboard.cli.dashboard import dashboard
 from longpole.dashboard.cli.demo import demo
+from longpole.dashboard.cli.exports.group import export
+from longpole.dashboard.cli.imports import import_
 from longpole.dashboard.cli.options import for_every_command
 from longpole.dashboard.cli.runs import runs
 from longpole.dashboard.cli.show import show
-from longpole.model.errors import LongpoleError, SettingsError
+from longpole.model.errors import FilterError, LongpoleError, SettingsError
 
 
 class _Problem(click.ClickException):
@@ -43,7 +45,8 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except LongpoleError as error:
             problem = _Misuse if isinstance(error, SettingsError) else _Problem
-            raise problem(str(error)) from error
+            place = f"\n{error.pointed()}" if isinstance(error, FilterError) else ""
+            raise problem(f"{error}{place}") from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,5 +62,5 @@ def main(context: click.Context, store: str | None, as_json: bool) -> None:
     for_every_command(context, store=store, as_json=as_json)
 
 
-for command in (demo, dashboard, runs, show):
+for command in (demo, dashboard, runs, show, export, import_):
     main.add_command(command)

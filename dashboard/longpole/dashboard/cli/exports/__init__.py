@@ -1,0 +1,1 @@
+"""`longpole export`: one file a destination."""

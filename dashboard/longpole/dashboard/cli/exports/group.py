@@ -1,0 +1,16 @@
+"""`longpole export DESTINATION`: which destinations there are."""
+
+from __future__ import annotations
+
+import click
+
+from longpole.dashboard.cli.exports.langsmith import langsmith
+
+
+@click.group()
+def export() -> None:
+    """Send runs to other tools, or write them to files."""
+
+
+for command in (langsmith,):
+    export.add_command(command)

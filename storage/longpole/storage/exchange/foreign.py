@@ -1,0 +1,209 @@
+"""A span as other tools tell it → span events.
+
+In: `ForeignSpan`s, which every reader of a foreign format makes of what it finds. Out: the events
+that the store takes. What a run is, which status a span has and which error it ended with is
+decided here, once for all formats. All attributes travel with the event that says most: the end,
+or the start of a span that has not ended.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from longpole.model import semconv
+from longpole.model.run import SpanError, Status
+from longpole.storage.codec import plain
+from longpole.storage.exchange.parcel import Incoming
+from longpole.storage.store import SpanEnd, SpanStart
+
+SPAN_ID: Final = "longpole.span_id"
+"""The id of a span whose id fits into no eight bytes; on the wire only."""
+PARENT_SPAN_ID: Final = "longpole.parent_span_id"
+"""The same for its parent."""
+ON_PATH_NS: Final = "longpole.on_path_ns"
+"""Computed: how long the span lay on the critical path."""
+SLACK_NS: Final = "longpole.slack_ns"
+"""Computed: how much longer it could have taken for nothing."""
+DRAG_NS: Final = "longpole.drag_ns"
+"""Computed: how much shorter the run were without it."""
+WASTED: Final = "longpole.wasted"
+"""Computed: why its work was in vain."""
+COST_USD: Final = "longpole.cost_usd"
+"""Computed: what the model call cost, as text."""
+
+FACTS: Final = (ON_PATH_NS, SLACK_NS, DRAG_NS, WASTED, COST_USD)
+"""Told to others, never read back: they are computed from what was recorded."""
+
+EXCEPTION_TYPE: Final = "exception.type"
+EXCEPTION_MESSAGE: Final = "exception.message"
+SERVICE_NAME: Final = "service.name"
+SCOPE_NAME: Final = "otel.scope.name"
+LONGPOLE: Final = "longpole"
+"""Our name as a service and as an instrumentation scope."""
+
+INT64_MAX: Final = 2**63 - 1
+
+_ID: Final = re.compile(r"[\w.:#-]{1,128}", re.ASCII)
+_OF_THE_WIRE: Final = frozenset({*FACTS, SPAN_ID, PARENT_SPAN_ID})
+_STATUSES: Final = {status.value: status for status in Status}
+_OPEN: Final = (Status.RUNNING, Status.LOST)
+_STOPPED: Final = (Status.CANCELLED, Status.INTERRUPTED)
+_UNNAMED_ERROR: Final = "Error"
+
+
+class OddSpanError(Exception):
+    """A span cannot be read; the text says why. Readers turn it into a `Refused`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignSpan:
+    """One span, its format left behind.
+
+    Attributes:
+        trace_id: 32 hex digits.
+        span_id, parent_span_id: 16 hex digits.
+        end_ns: `None` when the span has not ended.
+        is_failed: whether its status is an error.
+        message: the words beside that status.
+        exception: attributes of the last exception that was noted on it.
+        linked_span_id: a span of the same trace that it links to.
+        is_detached: whether it was handed over, so that nobody waits for it.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    name: str
+    start_ns: int
+    end_ns: int | None
+    attributes: Mapping[str, Any]
+    is_failed: bool = False
+    message: str = ""
+    exception: Mapping[str, Any] = field(default_factory=dict)
+    linked_span_id: str | None = None
+    is_detached: bool = False
+
+
+def events_from_foreign(span: ForeignSpan) -> Iterator[Incoming]:
+    """Yield the start of a span, and its end unless it has none.
+
+    The run is the one that `longpole.run.id` names, else the trace. A span without a parent that
+    links to one of its own trace hangs below that one, and nobody waits for it.
+    """
+    status = _status(span)
+    attributes = _attributes(span, status)
+    parent_span_id = _named(span.attributes, PARENT_SPAN_ID) or span.parent_span_id
+    is_linked = parent_span_id is None and span.linked_span_id not in (None, span.span_id)
+    if is_linked or span.is_detached:
+        attributes.setdefault(semconv.LONGPOLE_DETACHED, True)
+    run_id = _named(span.attributes, semconv.LONGPOLE_RUN_ID) or span.trace_id
+    span_id = _named(span.attributes, SPAN_ID) or span.span_id
+    is_open = span.end_ns is None or status in _OPEN
+    yield SpanStart(
+        run_id=run_id,
+        trace_id=span.trace_id,
+        span_id=span_id,
+        parent_span_id=span.linked_span_id if is_linked else parent_span_id,
+        is_root=attributes.get(semconv.LONGPOLE_RUN_ROOT) is True
+        or (parent_span_id is None and not is_linked),
+        name=plain(span.name),
+        start_ns=span.start_ns,
+        attributes=attributes if is_open else {},
+    )
+    if span.end_ns is not None and not is_open:
+        yield SpanEnd(
+            run_id=run_id,
+            span_id=span_id,
+            end_ns=span.end_ns,
+            status=status,
+            error=_error(span, status),
+            attributes=attributes,
+        )
+
+
+def moment_ns(value: object, what: str) -> int:
+    """Return a time that a column can hold.
+
+    Raises:
+        OddSpanError: it is no number of nanoseconds, or lies beyond 64 bits.
+    """
+    number = integer(value)
+    if number is None:
+        raise OddSpanError(f"{what} is {_shown(value)}, expected nanoseconds since the epoch")
+    if not 0 <= number <= INT64_MAX:
+        raise OddSpanError(f"{what} is {_shown(value)}, expected 0 to {INT64_MAX}")
+    return number
+
+
+def integer(value: object) -> int | None:
+    """Return the integer that a number or a text of digits says, else `None`."""
+    if type(value) is int:
+        return value
+    if type(value) is float and value.is_integer():
+        return int(value)
+    # Twenty digits are more than 64 bits hold; longer text would cost time for nothing.
+    if type(value) is str and len(value) <= 20 and re.fullmatch(r"-?\d+", value, re.ASCII):
+        return int(value)
+    return None
+
+
+def hex_id(value: object, digits: int, what: str) -> str:
+    """Return an id in lower case hexadecimal.
+
+    Raises:
+        OddSpanError: it is none of that length, or all zero.
+    """
+    if type(value) is str and re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", value):
+        if value.strip("0"):
+            return value.lower()
+        raise OddSpanError(f"{what} is all zero, expected {digits} hex digits")
+    raise OddSpanError(f"{what} is {_shown(value)}, expected {digits} hex digits")
+
+
+def _shown(value: object) -> str:
+    text = repr(plain(value))
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _named(attributes: Mapping[str, Any], key: str) -> str | None:
+    value = attributes.get(key)
+    return value if type(value) is str and _ID.fullmatch(value) else None
+
+
+def _status(span: ForeignSpan) -> Status:
+    told = span.attributes.get(semconv.LONGPOLE_STATUS)
+    status = _STATUSES.get(told) if type(told) is str else None
+    if status is not None:
+        return status
+    return Status.ERROR if span.is_failed else Status.OK
+
+
+def _attributes(span: ForeignSpan, status: Status) -> dict[str, Any]:
+    told = {key: value for key, value in span.attributes.items() if key not in _OF_THE_WIRE}
+    attributes: dict[str, Any] = plain(told)
+    # Only these two are recorded as an attribute; the others are how the wire tells a status.
+    if status not in _STOPPED:
+        attributes.pop(semconv.LONGPOLE_STATUS, None)
+    stack = span.exception.get(semconv.EXCEPTION_STACKTRACE)
+    if stack is not None:
+        attributes.setdefault(semconv.EXCEPTION_STACKTRACE, plain(stack))
+    return attributes
+
+
+def _error(span: ForeignSpan, status: Status) -> SpanError | None:
+    """Return what the span ended with; an exception noted on a span that is fine was handled."""
+    if status is not Status.ERROR and semconv.LONGPOLE_STATUS not in span.attributes:
+        return None
+    named = span.exception.get(EXCEPTION_TYPE) or span.attributes.get(semconv.ERROR_TYPE)
+    message = span.exception.get(EXCEPTION_MESSAGE, span.message)
+    if not span.exception and (status is not Status.ERROR or not (named or message)):
+        return None
+    return SpanError(type=_text(named) or _UNNAMED_ERROR, message=_text(message))
+
+
+def _text(value: object) -> str:
+    copied = plain(value)
+    return copied if type(copied) is str else "" if copied is None else str(copied)

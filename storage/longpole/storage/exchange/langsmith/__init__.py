@@ -1,0 +1,1 @@
+"""LangSmith: parcels → its runs → its API, through its own client."""

@@ -1,0 +1,335 @@
+"""What one LangSmith run tells, whoever traced it there → attributes, times, status, error. Pure.
+
+Known shapes: runs of LangChain's own tracer (messages and generations as LangChain serialises
+them), runs that follow LangSmith's "Log LLM calls" (`messages`, `choices`, `usage_metadata`), and
+runs that Longpole exported, whose `longpole.*` metadata gives back ids, times and places to the
+last digit. What is not understood is kept as content and claims nothing.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from longpole.model import semconv
+from longpole.model.providers import from_langchain
+from longpole.model.run import Kind, SpanError, Status
+from longpole.storage.codec import plain
+from longpole.storage.exchange.langsmith import keys
+
+Json = Mapping[str, Any]
+
+_KIND: Final[Mapping[str, Kind]] = {
+    "llm": Kind.LLM,
+    "tool": Kind.TOOL,
+    "retriever": Kind.RETRIEVER,
+    "embedding": Kind.EMBEDDING,
+    "prompt": Kind.PROMPT,
+    "parser": Kind.PARSER,
+}
+_ROLES: Final = {"user": "human", "assistant": "ai"}
+_FRAMEWORK: Final = (
+    "ls_",
+    "lc_",
+    "langgraph_",
+    "checkpoint_",
+    "LANGSMITH_",
+    "LANGCHAIN_",
+    "__pregel",
+)
+_SESSION_KEYS: Final = ("session_id", "thread_id", "conversation_id")
+_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_MICROSECOND: Final = datetime.timedelta(microseconds=1)
+# `repr` of the exception, then its stack, without a break between.
+_REPR: Final = re.compile(r"([A-Za-z_][\w.]*)\((.*?)\)(?:Traceback \(most recent|$)", re.DOTALL)
+_TYPED: Final = re.compile(r"([A-Za-z_][\w.]*): (.*)", re.DOTALL)
+_INTERRUPTS: Final = ("GraphInterrupt", "NodeInterrupt", "ParentCommand", "GraphBubbleUp")
+_STOPS: Final = ("CancelledError", "GeneratorExit")
+
+
+def time_ns(text: object) -> int | None:
+    """Return a time in nanoseconds since the epoch; one without a zone is UTC."""
+    if isinstance(text, (int, float)) and not isinstance(text, bool):
+        # Some dumps write seconds or milliseconds since the epoch.
+        seconds = text / 1000 if text > 1e11 else text
+        return round(seconds * 1e6) * 1000
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return (moment - _EPOCH) // _MICROSECOND * 1000
+
+
+def metadata_of(run: Json) -> Json:
+    """Return the run's metadata; empty when there is none."""
+    return _object(_object(run.get("extra")).get("metadata"))
+
+
+def tags_of(run: Json) -> list[str]:
+    """Return the run's tags, structural ones among them."""
+    tags = run.get("tags")
+    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+
+
+def kind_of(run: Json) -> Kind:
+    """Return the kind; a LangGraph node is found by its place, not here."""
+    run_type = run.get("run_type")
+    return _KIND.get(run_type, Kind.CHAIN) if isinstance(run_type, str) else Kind.CHAIN
+
+
+def status_of(run: Json) -> tuple[Status, SpanError | None]:
+    """Return how a run ended, and with which error."""
+    told = run.get("error")
+    if not isinstance(told, str) or not told:
+        is_failed = run.get("status") == "error"
+        return (
+            (Status.ERROR, SpanError(type="Error", message="")) if is_failed else (Status.OK, None)
+        )
+    error = _error(told, metadata_of(run).get(keys.ERROR_TYPE))
+    name = error.type.rpartition(".")[2]
+    if name in _INTERRUPTS:
+        return Status.INTERRUPTED, None
+    if name in _STOPS:
+        return Status.CANCELLED, None
+    return Status.ERROR, error
+
+
+def stack_of(run: Json) -> str | None:
+    """Return the stack that stands in a run's error."""
+    told = run.get("error")
+    if not isinstance(told, str):
+        return None
+    for mark in (keys.TRACE_BELOW, "Traceback (most recent call last):"):
+        _, found, stack = told.partition(mark)
+        if found:
+            return stack.strip()
+    return None
+
+
+def _error(told: str, named: object) -> SpanError:
+    above = told.partition(keys.TRACE_BELOW)[0]
+    if isinstance(named, str) and above.startswith(f"{named}: "):
+        return SpanError(type=named, message=above[len(named) + 2 :])
+    found = _REPR.match(told)
+    if found is not None:
+        return SpanError(type=found[1], message=_unquoted(found[2]))
+    found = _TYPED.match(above)
+    if found is not None:
+        return SpanError(type=found[1], message=found[2])
+    return SpanError(type="Error", message=above)
+
+
+def _unquoted(text: str) -> str:
+    is_quoted = len(text) > 1 and text[0] in "'\"" and text[-1] == text[0]
+    return text[1:-1].replace("\\n", "\n").replace("\\'", "'") if is_quoted else text
+
+
+def first_token_ns(run: Json) -> int | None:
+    """Return when the first token came."""
+    events = run.get("events")
+    for event in events if isinstance(events, list) else []:
+        if isinstance(event, dict) and event.get("name") == "new_token":
+            return time_ns(event.get("time"))
+    return time_ns(run.get("first_token_time"))
+
+
+def attributes_of(run: Json, kind: Kind, above: Json) -> dict[str, Any]:
+    """Return what a run tells beside its place and times, under our attributes' names.
+
+    Args:
+        run: the run.
+        kind: what it does.
+        above: the metadata of its parent: what it hands down is not told again.
+    """
+    metadata = metadata_of(run)
+    told: dict[str, Any] = {
+        **_content(run.get("inputs"), kind, is_input=True),
+        **_content(run.get("outputs"), kind, is_input=False),
+        semconv.EXCEPTION_STACKTRACE: stack_of(run),
+        semconv.LONGPOLE_FIRST_TOKEN_NS: first_token_ns(run),
+        semconv.METADATA: _own_metadata(metadata, above),
+    }
+    if kind in (Kind.LLM, Kind.EMBEDDING):
+        told |= _model(run, metadata)
+        told |= _usage(run, metadata)
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def of_session(metadata: Json) -> dict[str, Any]:
+    """Return session and user that a root names."""
+    session = next((name for key in _SESSION_KEYS if (name := _name(metadata.get(key)))), None)
+    told = {semconv.SESSION_ID: session, semconv.USER_ID: _name(metadata.get("user_id"))}
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def _own_metadata(metadata: Json, above: Json) -> str | None:
+    own = {
+        key: value
+        for key, value in metadata.items()
+        if not key.startswith((*_FRAMEWORK, keys.OURS)) and (key not in above)
+    }
+    return orjson.dumps(plain(own)).decode() if own else None
+
+
+def _model(run: Json, metadata: Json) -> dict[str, Any]:
+    provider = _name(metadata.get("ls_provider"))
+    asked = _object(_object(run.get("extra")).get("invocation_params"))
+    answered = _object(_message_told(run).get("response_metadata"))
+    return {
+        semconv.GEN_AI_PROVIDER_NAME: from_langchain(provider) if provider else None,
+        semconv.GEN_AI_REQUEST_MODEL: _name(metadata.get("ls_model_name"))
+        or _name(asked.get("model"))
+        or _name(asked.get("model_name")),
+        semconv.GEN_AI_RESPONSE_MODEL: _name(answered.get("model_name"))
+        or _name(answered.get("model")),
+        semconv.GEN_AI_REQUEST_TEMPERATURE: _real(metadata.get("ls_temperature")),
+        semconv.GEN_AI_REQUEST_MAX_TOKENS: _count(metadata.get("ls_max_tokens")),
+        semconv.GEN_AI_OPERATION_NAME: "text_completion"
+        if metadata.get("ls_model_type") == "llm"
+        else "chat",
+    }
+
+
+def _usage(run: Json, metadata: Json) -> dict[str, Any]:
+    """Return token counts, from wherever they are told; in order of trust."""
+    outputs = _object(run.get("outputs"))
+    message = _message_told(run)
+    whole = (
+        _object(outputs.get("usage_metadata"))
+        or _object(metadata.get("usage_metadata"))
+        or _object(message.get("usage_metadata"))
+    )
+    raw = (
+        _object(_object(message.get("response_metadata")).get("token_usage"))
+        or _object(_object(outputs.get("llm_output")).get("token_usage"))
+        or _object(outputs.get("usage"))
+    )
+    read = _object(whole.get("input_token_details"))
+    written = _object(whole.get("output_token_details"))
+    cached = _object(raw.get("prompt_tokens_details"))
+    reasoned = _object(raw.get("completion_tokens_details"))
+    return {
+        semconv.GEN_AI_USAGE_INPUT_TOKENS: _first_count(
+            whole.get("input_tokens"),
+            raw.get("prompt_tokens"),
+            raw.get("input_tokens"),
+            run.get("prompt_tokens"),
+        ),
+        semconv.GEN_AI_USAGE_OUTPUT_TOKENS: _first_count(
+            whole.get("output_tokens"),
+            raw.get("completion_tokens"),
+            raw.get("output_tokens"),
+            run.get("completion_tokens"),
+        ),
+        semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: _first_count(
+            read.get("cache_read"), cached.get("cached_tokens")
+        ),
+        semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS: _first_count(read.get("cache_creation")),
+        semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: _first_count(
+            written.get("reasoning"), reasoned.get("reasoning_tokens")
+        ),
+    }
+
+
+def _message_told(run: Json) -> Json:
+    """Return the answer's message as LangChain's tracer keeps it; empty for other shapes."""
+    generations = _object(run.get("outputs")).get("generations")
+    while isinstance(generations, list) and generations:
+        generations = generations[0]
+    message = _object(_object(generations).get("message"))
+    return _object(message.get("kwargs")) or message
+
+
+# --- contents ---------------------------------------------------------------------------------
+
+
+def _content(value: object, kind: Kind, *, is_input: bool) -> dict[str, Any]:
+    """Return a value as the handler would have recorded it: messages plain, wrappers taken off."""
+    found = _unwrapped(value, kind, is_input=is_input)
+    if found is None:
+        return {}
+    text = found if isinstance(found, str) else orjson.dumps(plain(found)).decode()
+    mime_type = "text/plain" if isinstance(found, str) else "application/json"
+    if is_input:
+        return {semconv.INPUT_VALUE: text, semconv.INPUT_MIME_TYPE: mime_type}
+    return {semconv.OUTPUT_VALUE: text, semconv.OUTPUT_MIME_TYPE: mime_type}
+
+
+def _unwrapped(value: object, kind: Kind, *, is_input: bool) -> Any:
+    held = {key: one for key, one in _object(value).items() if key != "usage_metadata"}
+    if not held:
+        return None
+    if kind is Kind.LLM:
+        messages = held.get("messages")
+        if isinstance(messages, list) and messages:
+            return _messages(messages, is_input=is_input)
+        if "generations" in held:
+            return _generation(held["generations"])
+        if isinstance(held.get("prompts"), list):
+            return held["prompts"]
+    if kind is Kind.RETRIEVER and list(held) in (["documents"], ["query"]):
+        return next(iter(held.values()))
+    if len(held) == 1 and ("input" if is_input else "output") in held:
+        return next(iter(held.values()))
+    return held
+
+
+def _messages(messages: Sequence[Any], *, is_input: bool) -> Any:
+    flat = messages[0] if isinstance(messages[0], list) else messages
+    shaped = [_message(one) for one in flat]
+    return shaped if is_input or len(shaped) != 1 else shaped[0]
+
+
+def _generation(generations: Any) -> Any:
+    first = generations
+    while isinstance(first, list) and first:
+        first = first[0]
+    held = _object(first)
+    return _message(held["message"]) if "message" in held else held.get("text")
+
+
+def _message(message: Any) -> Any:
+    held = _object(message)
+    told = _object(held.get("kwargs")) or held
+    role = told.get("type") if "kwargs" in held else told.get("role") or told.get("type")
+    if not isinstance(role, str):
+        return message
+    kept = ("content", "name", "id", "tool_calls", "tool_call_id", "status")
+    return {
+        "role": _ROLES.get(role, role),
+        **{key: told[key] for key in kept if told.get(key) not in (None, [])},
+        "content": told.get("content", ""),
+    }
+
+
+# --- values -----------------------------------------------------------------------------------
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _name(value: object) -> str | None:
+    if isinstance(value, str) and value:
+        return value
+    return str(value) if type(value) is int else None
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
+def _first_count(*values: object) -> int | None:
+    return next((count for value in values if (count := _count(value)) is not None), None)
+
+
+def _real(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and value is not True else None
