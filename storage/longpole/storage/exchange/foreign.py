@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from longpole.model import semconv
@@ -95,33 +95,36 @@ def events_from_foreign(span: ForeignSpan) -> Iterator[Incoming]:
     """
     status = _status(span)
     attributes = _attributes(span, status)
-    parent_span_id = _named(span.attributes, PARENT_SPAN_ID) or span.parent_span_id
-    is_linked = parent_span_id is None and span.linked_span_id not in (None, span.span_id)
-    if is_linked or span.is_detached:
-        attributes.setdefault(semconv.LONGPOLE_DETACHED, True)
-    run_id = _named(span.attributes, semconv.LONGPOLE_RUN_ID) or span.trace_id
-    span_id = _named(span.attributes, SPAN_ID) or span.span_id
-    is_open = span.end_ns is None or status in _OPEN
-    yield SpanStart(
-        run_id=run_id,
+    start = _start(span, attributes)
+    if span.end_ns is None or status in _OPEN:
+        yield start
+        return
+    yield replace(start, attributes={})
+    yield SpanEnd(
+        run_id=start.run_id,
+        span_id=start.span_id,
+        end_ns=span.end_ns,
+        status=status,
+        error=_error(span, status),
+        attributes=start.attributes,
+    )
+
+
+def _start(span: ForeignSpan, attributes: Mapping[str, Any]) -> SpanStart:
+    parent_id = _named(span.attributes, PARENT_SPAN_ID) or span.parent_span_id
+    is_linked = parent_id is None and span.linked_span_id not in (None, span.span_id)
+    is_detached = is_linked or span.is_detached
+    return SpanStart(
+        run_id=_named(span.attributes, semconv.LONGPOLE_RUN_ID) or span.trace_id,
         trace_id=span.trace_id,
-        span_id=span_id,
-        parent_span_id=span.linked_span_id if is_linked else parent_span_id,
+        span_id=_named(span.attributes, SPAN_ID) or span.span_id,
+        parent_span_id=span.linked_span_id if is_linked else parent_id,
         is_root=attributes.get(semconv.LONGPOLE_RUN_ROOT) is True
-        or (parent_span_id is None and not is_linked),
+        or (parent_id is None and not is_linked),
         name=plain(span.name),
         start_ns=span.start_ns,
-        attributes=attributes if is_open else {},
+        attributes={semconv.LONGPOLE_DETACHED: True, **attributes} if is_detached else attributes,
     )
-    if span.end_ns is not None and not is_open:
-        yield SpanEnd(
-            run_id=run_id,
-            span_id=span_id,
-            end_ns=span.end_ns,
-            status=status,
-            error=_error(span, status),
-            attributes=attributes,
-        )
 
 
 def moment_ns(value: object, what: str) -> int:

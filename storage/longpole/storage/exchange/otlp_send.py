@@ -104,12 +104,9 @@ class OtlpSender:
         self._session = session
         self._sleep = sleep
         self._gzip = gzip
-        self._headers = {
-            "User-Agent": "longpole",
-            **headers,
-            "Content-Type": _PROTOBUF,
-            **({"Content-Encoding": "gzip"} if gzip else {}),
-        }
+        encoding = {"Content-Encoding": "gzip"} if gzip else {}
+        agent = {"User-Agent": "longpole"}
+        self._headers = {**agent, **headers, "Content-Type": _PROTOBUF, **encoding}
 
     def send(self, request: ExportTraceServiceRequest) -> Answer:
         """Send one request, at most five times."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from longpole.dashboard.cli.exports.files import csv, jsonl, parquet, perfetto
 from longpole.dashboard.cli.exports.langsmith import langsmith
 
 
@@ -12,5 +13,5 @@ def export() -> None:
     """Send runs to other tools, or write them to files."""
 
 
-for command in (langsmith,):
+for command in (langsmith, perfetto, jsonl, csv, parquet):
     export.add_command(command)

@@ -1,0 +1,196 @@
+"""`longpole export jsonl`, `csv`, `parquet` and `perfetto`: runs into files.
+
+Tables and JSON lines go to standard output unless a file is named, so that they can be piped. A
+file is there whole or not at all. A picture is of the last run unless others are chosen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Literal, TypeVar
+
+import click
+
+from longpole.dashboard import words
+from longpole.dashboard.cli.exports.leaving import Leaving, leaving_options
+from longpole.dashboard.cli.exports.selection import selection, selection_options
+from longpole.dashboard.cli.options import json_option, store_option, write_json
+from longpole.storage import open_store
+from longpole.storage.exchange.parcel import Parcel
+from longpole.storage.exchange.writing import new_file
+from longpole.storage.exchange.written import Written
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+STDOUT: Final = "-"
+
+
+def file_options(default: str) -> Callable[[Command], Command]:
+    """Add the store, the choice of runs, what may leave, and `--output`."""
+
+    def add(command: Command) -> Command:
+        shown = "standard output" if default == STDOUT else default
+        command = click.option(
+            "--output",
+            "-o",
+            default=default,
+            metavar="PATH",
+            help=f"Where to. Default: {shown}.",
+        )(command)
+        return store_option(json_option(selection_options(leaving_options()(command))))
+
+    return add
+
+
+@contextlib.contextmanager
+def chosen_parcels(
+    store: str, with_content: bool, redact: Any, chosen: dict[str, Any], *, alone: bool = False
+) -> Iterator[Iterator[Parcel]]:
+    """Open the store and lend the runs that were chosen, one at a time.
+
+    Args:
+        store: its URL.
+        with_content: whether inputs and outputs leave too.
+        redact: cleans what leaves.
+        chosen: the values of `selection_options`.
+        alone: whether the last run is meant when nothing is chosen.
+    """
+    if alone and not any(value for key, value in chosen.items()):
+        chosen = {**chosen, "references": ("last",)}
+    opened = open_store(store, mode="read")
+    try:
+        leaving = Leaving(with_content=with_content, redact=redact)
+        run_ids = selection(**chosen).run_ids(opened)
+        yield leaving.parcels(opened, run_ids, time.time_ns())
+    finally:
+        opened.close()
+
+
+@contextlib.contextmanager
+def output_file(output: str) -> Iterator[BinaryIO]:
+    """Open what `--output` names; of a file its end of writing is its beginning of being there."""
+    if output == STDOUT:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    else:
+        with new_file(Path(output)) as file:
+            yield file
+
+
+def tell(output: str, written: Written, *, as_json: bool) -> None:
+    """Say what was written, unless it went to standard output itself."""
+    if output == STDOUT:
+        return
+    if as_json:
+        write_json({"output": output, "runs": written.runs, "spans": written.spans})
+        return
+    runs, spans = written.runs, written.spans
+    click.echo(
+        f"{runs:,} run{'' if runs == 1 else 's'}, {spans:,} span{'' if spans == 1 else 's'} "
+        f"in {words.plain(output)}"
+    )
+
+
+class Counted:
+    """Parcels on their way through, counted."""
+
+    def __init__(self, parcels: Iterator[Parcel]) -> None:
+        self._parcels = parcels
+        self._runs = self._spans = 0
+
+    def __iter__(self) -> Iterator[Parcel]:
+        for parcel in self._parcels:
+            self._runs += 1
+            self._spans += len(parcel.run.spans)
+            yield parcel
+
+    @property
+    def written(self) -> Written:
+        """How many have gone through."""
+        return Written(self._runs, self._spans)
+
+
+@click.command()
+@file_options(STDOUT)
+def jsonl(
+    store: str, as_json: bool, with_content: bool, redact: Any, output: str, **chosen: Any
+) -> None:
+    """Write runs and spans as JSON lines, which `longpole import` takes in as they were.
+
+    A name that ends with .gz is compressed.
+    """
+    from longpole.storage.exchange.jsonl import write_jsonl
+
+    with chosen_parcels(store, with_content, redact, chosen) as parcels, output_file(output) as out:
+        written = write_jsonl(parcels, out)
+    tell(output, written, as_json=as_json)
+
+
+@click.command()
+@file_options(STDOUT)
+@click.option(
+    "--table",
+    type=click.Choice(["runs", "spans"]),
+    default="runs",
+    show_default=True,
+    help="Which of the two.",
+)
+def csv(
+    store: str,
+    as_json: bool,
+    with_content: bool,
+    redact: Any,
+    output: str,
+    table: Literal["runs", "spans"],
+    **chosen: Any,
+) -> None:
+    """Write a table of runs or of spans for a spreadsheet; text in it is never a formula."""
+    from longpole.storage.exchange.csv_out import write_csv
+
+    with (
+        chosen_parcels(store, with_content, redact, chosen) as parcels,
+        output_file(output) as out,
+    ):
+        text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
+        try:
+            written = write_csv(parcels, text, table)
+        finally:
+            text.detach()
+    tell(output, written, as_json=as_json)
+
+
+@click.command()
+@file_options("longpole-parquet")
+def parquet(
+    store: str, as_json: bool, with_content: bool, redact: Any, output: str, **chosen: Any
+) -> None:
+    """Write runs.parquet and spans.parquet into a folder."""
+    from longpole.storage.exchange.parquet import write_parquet
+
+    with chosen_parcels(store, with_content, redact, chosen) as parcels:
+        written = write_parquet(parcels, Path(output))
+    tell(output, written, as_json=as_json)
+
+
+@click.command()
+@file_options("longpole-trace.json")
+def perfetto(
+    store: str, as_json: bool, with_content: bool, redact: Any, output: str, **chosen: Any
+) -> None:
+    """Write a trace for ui.perfetto.dev and chrome://tracing; of the last run unless chosen."""
+    from longpole.storage.exchange.perfetto import write_perfetto
+
+    with (
+        chosen_parcels(store, with_content, redact, chosen, alone=True) as parcels,
+        output_file(output) as out,
+    ):
+        counted = Counted(parcels)
+        write_perfetto(counted, out)
+    tell(output, counted.written, as_json=as_json)
+    if output != STDOUT and not as_json:
+        click.echo("Open it at https://ui.perfetto.dev; it is read by your browser, not sent.")
