@@ -151,9 +151,9 @@ def _told_status(span: Span) -> str | None:
 
 def _fill(told: OtlpSpan, about: _About, span: Span, attributes: Mapping[str, Any]) -> None:
     told.trace_id = bytes.fromhex(about.trace_id)
-    told.span_id = _span_bytes(span.span_id)
+    told.span_id = wire_span_id(span.span_id)
     if span.parent_span_id is not None:
-        told.parent_span_id = _span_bytes(span.parent_span_id)
+        told.parent_span_id = wire_span_id(span.parent_span_id)
     told.name = plain(span.name)
     told.kind = (
         OtlpSpan.SPAN_KIND_CLIENT if span.kind in _CALLS_OUT else OtlpSpan.SPAN_KIND_INTERNAL
@@ -207,7 +207,8 @@ def _trace_id(run: Run) -> str:
     return hashlib.blake2b(run.run_id.encode(errors="replace"), digest_size=16).hexdigest()
 
 
-def _span_bytes(span_id: str) -> bytes:
+def wire_span_id(span_id: str) -> bytes:
+    """Return the eight bytes of a span id; one of another form gets the bytes of its hash."""
     if _is_wire_id(span_id, 16):
         return bytes.fromhex(span_id)
     return hashlib.blake2b(span_id.encode(errors="replace"), digest_size=8).digest()

@@ -1,4 +1,4 @@
-"""`longpole export jsonl`, `csv`, `parquet` and `perfetto`: runs into files.
+"""`longpole export jsonl`, `csv`, `parquet`, `perfetto` and `html`: runs into files.
 
 Tables and JSON lines go to standard output unless a file is named, so that they can be piped. A
 file is there whole or not at all. A picture is of the last run unless others are chosen.
@@ -11,6 +11,7 @@ import io
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, TypeVar
 
@@ -20,6 +21,7 @@ from longpole.dashboard import words
 from longpole.dashboard.cli.exports.leaving import Leaving, leaving_options
 from longpole.dashboard.cli.exports.selection import selection, selection_options
 from longpole.dashboard.cli.options import json_option, store_option, write_json
+from longpole.model.errors import ExchangeError
 from longpole.storage import open_store
 from longpole.storage.exchange.parcel import Parcel
 from longpole.storage.exchange.writing import new_file
@@ -30,7 +32,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 STDOUT: Final = "-"
 
 
-def file_options(default: str) -> Callable[[Command], Command]:
+def file_options(default: str, *, with_content: bool = True) -> Callable[[Command], Command]:
     """Add the store, the choice of runs, what may leave, and `--output`."""
 
     def add(command: Command) -> Command:
@@ -42,7 +44,9 @@ def file_options(default: str) -> Callable[[Command], Command]:
             metavar="PATH",
             help=f"Where to. Default: {shown}.",
         )(command)
-        return store_option(json_option(selection_options(leaving_options()(command))))
+        return store_option(
+            json_option(selection_options(leaving_options(with_content=with_content)(command)))
+        )
 
     return add
 
@@ -194,3 +198,27 @@ def perfetto(
     tell(output, counted.written, as_json=as_json)
     if output != STDOUT and not as_json:
         click.echo("Open it at https://ui.perfetto.dev; it is read by your browser, not sent.")
+
+
+@click.command()
+@file_options("longpole-report.html", with_content=False)
+def html(
+    store: str, as_json: bool, with_content: bool, redact: Any, output: str, **chosen: Any
+) -> None:
+    """Write a report as one file that opens in any browser, without a network.
+
+    Of the last run unless others are chosen; without inputs and outputs unless asked for.
+    """
+    from longpole.dashboard.report import html_report
+
+    with chosen_parcels(store, with_content, redact, chosen, alone=True) as parcels:
+        held = list(parcels)
+    if not held:
+        raise ExchangeError("no run fits; list them with: longpole runs")
+    text = html_report(
+        held, with_content=with_content, version=version("longpole"), made_ns=time.time_ns()
+    )
+    with output_file(output) as out:
+        out.write(text.encode())
+    spans = sum(len(parcel.run.spans) for parcel in held)
+    tell(output, Written(len(held), spans), as_json=as_json)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from longpole.dashboard.cli.exports.files import csv, jsonl, parquet, perfetto
+from longpole.dashboard.cli.exports.files import csv, html, jsonl, parquet, perfetto
 from longpole.dashboard.cli.exports.langsmith import langsmith
+from longpole.dashboard.cli.exports.otlp import otlp
 
 
 @click.group()
@@ -13,5 +14,5 @@ def export() -> None:
     """Send runs to other tools, or write them to files."""
 
 
-for command in (langsmith, perfetto, jsonl, csv, parquet):
+for command in (langsmith, otlp, perfetto, html, jsonl, csv, parquet):
     export.add_command(command)
