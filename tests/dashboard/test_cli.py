@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click import Group
+from click import Command, Group
 from click.testing import CliRunner, Result
 from langchain_core.runnables import RunnableLambda
 
@@ -128,9 +128,14 @@ def test_options_of_every_command_may_stand_before_it(store: Path) -> None:
 
 
 def test_every_command_takes_a_store_and_gives_json() -> None:
-    assert isinstance(main, Group)
-    for command in main.commands.values():
-        assert {"--store", "--json"} <= {name for one in command.params for name in one.opts}
+    def check(command: Command) -> None:
+        if isinstance(command, Group):
+            for below in command.commands.values():
+                check(below)
+        else:
+            assert {"--store", "--json"} <= {name for one in command.params for name in one.opts}
+
+    check(main)
 
 
 def test_a_store_that_cannot_be_written_is_listed(

@@ -27,7 +27,7 @@ from longpole.dashboard.cli.terminal import console
 from longpole.model.errors import ExchangeError, SettingsError
 from longpole.storage import Recorder, SpanEvent, SpanStart, Store, open_store
 from longpole.storage.exchange.parcel import Incoming, Refused
-from longpole.storage.exchange.reading import READERS, read_file
+from longpole.storage.exchange.reading import FORMATS, read_file
 from longpole.storage.moments import moment_ns
 
 _LANGSMITH: Final = "langsmith"
@@ -59,7 +59,7 @@ class Taken:
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(list(READERS)),
+    type=click.Choice(FORMATS),
     help="What the files are; found out by itself otherwise.",
 )
 @click.option("--project", metavar="NAME", help="With `langsmith` as FILE: the project to read.")

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from longpole.model.errors import ExchangeError
-from longpole.storage.exchange.jaeger import read_jaeger
-from longpole.storage.exchange.jsonl import read_jsonl
-from longpole.storage.exchange.langsmith.files import read_langsmith
 from longpole.storage.exchange.opening import opened
-from longpole.storage.exchange.otlp_in import read_otlp_json, read_otlp_protobuf
 from longpole.storage.exchange.parcel import Incoming
 
 Reader = Callable[[Path], Iterator[Incoming]]
 """Reads one file; raises `ExchangeError` when nothing in it can be read."""
 
-READERS: Final[Mapping[str, Reader]] = {
-    "jsonl": read_jsonl,
-    "otlp-json": read_otlp_json,
-    "otlp": read_otlp_protobuf,
-    "jaeger": read_jaeger,
-    "langsmith": read_langsmith,
+_HERE: Final = "longpole.storage.exchange"
+# By name: each is loaded when it is needed, for some load much.
+_READERS: Final[Mapping[str, tuple[str, str]]] = {
+    "jsonl": (f"{_HERE}.jsonl", "read_jsonl"),
+    "otlp-json": (f"{_HERE}.otlp_in", "read_otlp_json"),
+    "otlp": (f"{_HERE}.otlp_in", "read_otlp_protobuf"),
+    "jaeger": (f"{_HERE}.jaeger", "read_jaeger"),
+    "langsmith": (f"{_HERE}.langsmith.files", "read_langsmith"),
 }
+FORMATS: Final = tuple(_READERS)
 """Every format under its name on the command line."""
 
 _LOOKED_AT_BYTES: Final = 1 << 20
@@ -45,12 +45,14 @@ def read_file(path: Path, format_name: str | None = None) -> Iterator[Incoming]:
 
     Args:
         path: the file; gzipped or not.
-        format_name: one of `READERS`; found out from the file's beginning when `None`.
+        format_name: one of `FORMATS`; found out from the file's beginning when `None`.
 
     Raises:
         ExchangeError: there is no such file, or it is of no known kind.
     """
-    return READERS[format_name or recognise(path)](path)
+    module, name = _READERS[format_name or recognise(path)]
+    reader: Reader = getattr(importlib.import_module(module), name)
+    return reader(path)
 
 
 def recognise(path: Path) -> str:

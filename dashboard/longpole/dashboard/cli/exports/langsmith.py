@@ -14,14 +14,6 @@ from longpole.dashboard.cli.exports.leaving import Leaving, leaving_options
 from longpole.dashboard.cli.exports.selection import selection, selection_options
 from longpole.dashboard.cli.options import json_option, store_option
 from longpole.storage import open_store
-from longpole.storage.exchange.langsmith.client import (
-    NotingSession,
-    check_answering,
-    ignored_variables,
-    open_client,
-    quiet_client,
-)
-from longpole.storage.exchange.langsmith.destination import LangSmith
 from longpole.storage.exchange.langsmith.order import days_shift_ns, is_old
 from longpole.storage.exchange.parcel import Parcel
 
@@ -62,6 +54,16 @@ def langsmith(
     Endpoint and key come from LANGSMITH_ENDPOINT and LANGSMITH_API_KEY. What was sent is noted in
     the store, so that the same command again sends only what is new or did not go.
     """
+    # Loaded here: `requests` takes a while that other commands need not wait for.
+    from longpole.storage.exchange.langsmith.client import (
+        NotingSession,
+        check_answering,
+        ignored_variables,
+        open_client,
+        quiet_client,
+    )
+    from longpole.storage.exchange.langsmith.destination import LangSmith
+
     how = How(
         force=force, retry_failed=retry_failed, follow=follow, as_json=as_json, dry_run=dry_run
     )
