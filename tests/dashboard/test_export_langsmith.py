@@ -89,9 +89,10 @@ def test_an_exported_demo_run_is_the_tree_that_show_shows(stand_in: StandIn, dem
             {**span, "start": span["start_ns"] // 1000, "parent": span["parent_span_id"]}
             for span in document["spans"]
         ]
-        facts = "longpole.run.id"
         (root,) = [
-            run for run in stand_in.runs.values() if run["extra"]["metadata"].get(facts) == row
+            run
+            for run in stand_in.runs.values()
+            if run["extra"]["metadata"]["longpole.run.id"] == row and "parent_run_id" not in run
         ]
         sent = [
             {**run, "start": _micros(run["start_time"]), "parent": run.get("parent_run_id")}
