@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import analysis, handler, store
+from tests.bench import analysis, exchange, handler, store
 
-BENCHES = {"analysis": analysis.main, "store": store.main, "handler": handler.main}
+BENCHES = {
+    "analysis": analysis.main,
+    "store": store.main,
+    "handler": handler.main,
+    "exchange": exchange.main,
+}
 
 
 def main() -> int:
