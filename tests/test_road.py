@@ -89,7 +89,7 @@ def test_a_fan_out_becomes_a_document_with_its_long_pole(
 
 
 def test_a_run_becomes_figures_and_a_waterfall(tmp_path: Path) -> None:
-    figures = pytest.importorskip("longpole.dashboard.web.figures")
+    figures = pytest.importorskip("longpole.dashboard.figures")
     waterfall = pytest.importorskip("longpole.dashboard.web.waterfall")
     handler = LongpoleHandler(str(tmp_path / "runs.db"))
     _panel().invoke(1, {"callbacks": [handler]})

@@ -16,7 +16,7 @@ from typing import Any, Final
 import plotly.graph_objects as go
 
 from longpole.analysis.result import RunAnalysis, SegmentKind
-from longpole.dashboard import words
+from longpole.dashboard import figures, words
 from longpole.dashboard.palette import (
     ERROR_COLOURS,
     FAMILY_COLOURS,
@@ -26,7 +26,6 @@ from longpole.dashboard.palette import (
 )
 from longpole.dashboard.report.rows import Row, row_of_each
 from longpole.dashboard.report.theme import COLOURS
-from longpole.dashboard.web import figures
 from longpole.model import Kind, Span, Status
 
 ROW_PX: Final = 20

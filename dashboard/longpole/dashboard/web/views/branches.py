@@ -7,8 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from longpole.analysis.result import Branch, FanOut, RunAnalysis
-from longpole.dashboard import words
-from longpole.dashboard.web import figures
+from longpole.dashboard import figures, words
 from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Table, table
 from longpole.dashboard.web.views.colours import theme
 

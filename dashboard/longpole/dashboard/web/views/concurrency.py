@@ -5,8 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from longpole.analysis.result import RunAnalysis
-from longpole.dashboard import words
-from longpole.dashboard.web import figures
+from longpole.dashboard import figures, words
 from longpole.dashboard.web.views.colours import theme
 
 

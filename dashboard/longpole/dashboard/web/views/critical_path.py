@@ -7,9 +7,8 @@ from collections.abc import Callable
 import streamlit as st
 
 from longpole.analysis.result import Dependencies, RunAnalysis, Segment
-from longpole.dashboard import words
+from longpole.dashboard import figures, words
 from longpole.dashboard.labels import placed_label
-from longpole.dashboard.web import figures
 from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Table, table
 from longpole.dashboard.web.views.colours import theme
 

@@ -4,7 +4,7 @@ import pytest
 
 from longpole.analysis import analyse
 from longpole.analysis.result import RunAnalysis
-from longpole.dashboard.web import figures
+from longpole.dashboard import figures
 from longpole.model import Run
 from tests.browser import stories
 
