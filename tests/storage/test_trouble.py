@@ -17,7 +17,7 @@ from longpole.model.errors import (
     StoreUnavailableError,
 )
 from longpole.model.run import Status
-from longpole.storage import RunQuery, SpanEnd, SpanStart, open_store
+from longpole.storage import Recorder, RunQuery, SpanEnd, SpanStart, open_store
 from longpole.storage.spool import spool_files, spool_folder
 from longpole.storage.writer import Writer
 
@@ -261,3 +261,26 @@ while True:
     check.close()
     assert acknowledged <= stored
     assert sum(dropped.values()) <= 5  # at most the frame each was killed in
+
+
+def test_a_dead_recorder_with_our_process_id_is_dead(tmp_path: Path) -> None:
+    """In containers every process has the same id, and so has the next one after a restart."""
+    path = tmp_path / "runs.db"
+    store = open_store(str(path), mode="write")
+    start = SpanStart(
+        run_id="a" * 32,
+        trace_id="",
+        span_id="b" * 16,
+        parent_span_id=None,
+        is_root=True,
+        name="panel",
+        start_ns=1,
+    )
+    store.write(Recorder(recorder_id="died", pid=os.getpid() + 1, host="here"), [start])
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE recorders SET pid = ?", (os.getpid(),))
+    connection.commit()
+    connection.close()
+
+    assert store.load_run("a" * 32).status is Status.LOST
+    store.close()

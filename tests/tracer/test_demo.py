@@ -16,6 +16,7 @@ from langsmith import utils as langsmith_utils
 
 from longpole.model.errors import SettingsError
 from longpole.tracer.demo import SCENES, Scene, SceneResult, run_scenes
+from longpole.tracer.demo.__main__ import main as demo_main
 from longpole.tracer.demo.scenes import (
     agent,
     briefing,
@@ -293,3 +294,13 @@ def test_nothing_is_sent_to_langsmith_even_when_the_environment_asks_for_it(
 
     assert witness.roots
     assert not witness.was_sent_to_langsmith
+
+
+def test_a_store_that_cannot_be_used_is_one_line_and_no_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert demo_main(["--store", "mongodb://somewhere"]) == 2
+
+    told = capsys.readouterr()
+    assert told.err.startswith("error: store 'mongodb://somewhere' has the unknown scheme")
+    assert told.err.count("\n") == 1

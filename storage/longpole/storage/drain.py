@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from longpole.model.errors import StoreError
 from longpole.model.run import Status
+from longpole.storage.alive import own_recorders
 from longpole.storage.codec import decode
 from longpole.storage.commit import Committer
 from longpole.storage.ingest import ingest, mark_changed, recorder_number
@@ -323,16 +324,12 @@ def bury(committer: Committer) -> None:
         StoreError: the database cannot be written now.
     """
     folder = spool_folder(committer.path)
-    left = {recorder_of(path.name) for path in spool_files(folder)}
+    left = {recorder_of(path.name) for path in spool_files(folder)} | own_recorders()
     with committer.committing() as connection:
         recorders = connection.execute(
-            "SELECT recorder, recorder_id, pid FROM recorders WHERE is_dead = 0"
+            "SELECT recorder, recorder_id FROM recorders WHERE is_dead = 0"
         ).fetchall()
-        dead = [
-            (recorder,)
-            for recorder, recorder_id, pid in recorders
-            if recorder_id not in left and pid != os.getpid()
-        ]
+        dead = [(recorder,) for recorder, recorder_id in recorders if recorder_id not in left]
         if not dead:
             return
         connection.executemany("UPDATE recorders SET is_dead = 1 WHERE recorder = ?", dead)

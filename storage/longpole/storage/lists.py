@@ -27,22 +27,19 @@ _ORDER_COLUMN: Final[Mapping[RunOrder, str]] = {
 }
 
 
-def dead_among_running(connection: Connection, living: Collection[str], pid: int) -> list[int]:
+def dead_among_running(connection: Connection, living: Collection[str]) -> list[int]:
     """Return the numbers of recorders that have running runs and are dead.
 
     Args:
         connection: for reading.
-        living: ids of the recorders that hold a spool file.
-        pid: of this process; what it recorded without a spool lives as long as it does.
+        living: ids of the recorders that live.
     """
     found = connection.execute(
-        "SELECT recorder, recorder_id, pid, is_dead FROM recorders WHERE recorder IN "
+        "SELECT recorder, recorder_id, is_dead FROM recorders WHERE recorder IN "
         "(SELECT recorder FROM runs WHERE status = 'running')"
     ).fetchall()
     return [
-        recorder
-        for recorder, recorder_id, recorder_pid, is_dead in found
-        if is_dead or (recorder_id not in living and recorder_pid != pid)
+        recorder for recorder, recorder_id, is_dead in found if is_dead or recorder_id not in living
     ]
 
 

@@ -20,15 +20,13 @@ _SPANS: Final = (
 )
 
 
-def load_run(
-    connection: Connection, run_id: str, is_living: Callable[[str, int], bool]
-) -> Run | None:
+def load_run(connection: Connection, run_id: str, is_living: Callable[[str], bool]) -> Run | None:
     """Return a run; `None` when there is none with this id.
 
     Args:
         connection: for reading.
         run_id: the whole id.
-        is_living: whether the recorder with this id and pid lives.
+        is_living: whether the recorder with this id lives.
     """
     found = connection.execute(
         "SELECT run, trace_id, root_span_id FROM runs WHERE run_id = ?", (run_id,)
@@ -51,9 +49,7 @@ def load_run(
     )
 
 
-def _load_spans(
-    connection: Connection, run: int, is_living: Callable[[str, int], bool]
-) -> list[Span]:
+def _load_spans(connection: Connection, run: int, is_living: Callable[[str], bool]) -> list[Span]:
     found = connection.execute(_SPANS, (run,)).fetchall()
     open_status = _open_statuses(connection, run, is_living)
     return [
@@ -63,17 +59,17 @@ def _load_spans(
 
 
 def _open_statuses(
-    connection: Connection, run: int, is_living: Callable[[str, int], bool]
+    connection: Connection, run: int, is_living: Callable[[str], bool]
 ) -> dict[int, Status]:
     """Return what a span without an end is, by recorder, for those that have one here."""
     found = connection.execute(
-        "SELECT recorder, recorder_id, pid, is_dead FROM recorders WHERE recorder IN "
+        "SELECT recorder, recorder_id, is_dead FROM recorders WHERE recorder IN "
         "(SELECT recorder FROM spans WHERE run = ? AND end_ns IS NULL)",
         (run,),
     ).fetchall()
     return {
-        recorder: Status.RUNNING if not is_dead and is_living(recorder_id, pid) else Status.LOST
-        for recorder, recorder_id, pid, is_dead in found
+        recorder: Status.RUNNING if not is_dead and is_living(recorder_id) else Status.LOST
+        for recorder, recorder_id, is_dead in found
     }
 
 

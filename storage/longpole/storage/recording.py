@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from longpole.storage.alive import note_own
 from longpole.storage.codec import encode
 from longpole.storage.drain import DAMAGED, Progress
 from longpole.storage.spool import FRAME, FRAME_LIMIT_BYTES, SpoolFile, spool_folder
@@ -58,6 +59,7 @@ class Recording:
         self.recorder = Recorder(
             recorder_id=secrets.token_hex(8), pid=self.pid, host=os.uname().nodename
         )
+        note_own(self.recorder.recorder_id)
         self._folder = spool_folder(database)
         self._limit_bytes = limit_bytes
         self._clock = clock

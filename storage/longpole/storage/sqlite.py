@@ -25,12 +25,13 @@ from longpole.model.errors import (
 )
 from longpole.model.run import Run
 from longpole.storage import ledger, lists, load, summaries
+from longpole.storage.alive import living, note_own
 from longpole.storage.codec import decode, encode
 from longpole.storage.commit import Committer
 from longpole.storage.database import identity, keep_open, open_for_reading, store_errors
 from longpole.storage.drain import sweep
 from longpole.storage.ingest import ingest, recorder_number
-from longpole.storage.spool import living_recorders, spool_files, spool_folder
+from longpole.storage.spool import spool_files, spool_folder
 from longpole.storage.store import (
     Content,
     OpenMode,
@@ -121,6 +122,8 @@ class SqliteStore:
     def write(self, recorder: Recorder, events: Iterable[SpanEvent]) -> None:
         """Store these events in one transaction; the same events again change nothing."""
         # Through the bytes a spool would hold, so that every source is read the same way.
+        if recorder.pid == os.getpid():
+            note_own(recorder.recorder_id)
         plain_events = [decode(encode(event)) for event in events]
         with self._committing() as connection:
             ingest(connection, recorder_number(connection, recorder), plain_events)
@@ -295,17 +298,14 @@ class SqliteStore:
         """Whether recorders have died that are not marked so."""
         if connection is None:
             return False
-        found = connection.execute(
-            "SELECT recorder_id, pid FROM recorders WHERE is_dead = 0"
-        ).fetchall()
-        living = living_recorders(self._folder) if found else frozenset()
-        return any(name not in living and pid != os.getpid() for name, pid in found)
+        found = connection.execute("SELECT recorder_id FROM recorders WHERE is_dead = 0").fetchall()
+        return bool(found) and not living(self._folder).issuperset(name for (name,) in found)
 
     def _dead(self, connection: Connection) -> list[int]:
-        return lists.dead_among_running(connection, living_recorders(self._folder), os.getpid())
+        return lists.dead_among_running(connection, living(self._folder))
 
-    def _is_living(self, recorder_id: str, pid: int) -> bool:
-        return pid == os.getpid() or recorder_id in living_recorders(self._folder)
+    def _is_living(self, recorder_id: str) -> bool:
+        return recorder_id in living(self._folder)
 
 
 def _size(path: Path) -> int:

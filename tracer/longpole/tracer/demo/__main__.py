@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Final
 
+from longpole.model.errors import LongpoleError, SettingsError
 from longpole.tracer import LongpoleHandler
 from longpole.tracer.demo.programme import SCENES, run_scenes
 from longpole.tracer.demo.stage import SceneResult
@@ -23,7 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         store did not take everything in time.
     """
     options = _parser().parse_args(arguments)
-    handler = LongpoleHandler(options.store)
+    try:
+        handler = LongpoleHandler(options.store)
+    except LongpoleError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, SettingsError) else 1
     try:
         run_scenes(handler, speed=options.speed, only=options.only, report=_print)
         is_stored = handler.flush(timeout_s=_FLUSH_TIMEOUT_S)
