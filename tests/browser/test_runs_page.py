@@ -64,13 +64,24 @@ def test_filters_stay_in_the_address(server: Server, open_page: OpenPage) -> Non
     page = open_page(server)
     expect(page.locator(".lt tbody tr")).to_have_count(50)
 
-    page.get_by_label("Search").fill("triage")
+    page.get_by_label("Filter", exact=True).fill("triage")
     expect(page.locator(".lt tbody tr")).to_have_count(1)
     expect(page).to_have_url(re.compile("q=triage"))
     page.reload()
 
     expect(page.locator(".lt tbody tr")).to_have_count(1)
-    expect(page.get_by_label("Search")).to_have_value("triage")
+    expect(page.get_by_label("Filter", exact=True)).to_have_value("triage")
+
+
+def test_the_box_takes_the_filter_language(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server, "/?q=status%3Aerror")
+    rows = page.locator(".lt tbody tr")
+    expect(rows).to_have_count(1)
+    expect(rows.first).to_contain_text("triage")
+
+    page.get_by_label("Filter", exact=True).fill("wall>1h OR stauts:error")
+    expect(page.get_by_text("unknown field 'stauts', did you mean 'status'")).to_be_visible()
+    expect(rows).to_have_count(50)
 
 
 def test_the_status_filter_shows_failures_only(server: Server, open_page: OpenPage) -> None:

@@ -72,7 +72,9 @@ def import_(
     project: str | None,
     since: str | None,
 ) -> None:
-    """Take runs in: from files, or with `longpole import langsmith --project NAME` from LangSmith.
+    """Take runs in from files or from LangSmith.
+
+    `longpole import langsmith --project NAME` reads a LangSmith project.
 
     Known are Longpole's JSON lines, OTLP (JSON, JSON lines, protobuf), Jaeger's JSON and LangSmith
     runs as JSON; gzipped or not.

@@ -119,7 +119,7 @@ class Counted:
         return Written(self._runs, self._spans)
 
 
-@click.command()
+@click.command(short_help="JSON lines that `longpole import` takes in as they were.")
 @file_options(STDOUT)
 def jsonl(
     store: str, as_json: bool, with_content: bool, redact: Any, output: str, **chosen: Any
@@ -135,7 +135,7 @@ def jsonl(
     tell(output, written, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="A table of runs or of spans, for a spreadsheet.")
 @file_options(STDOUT)
 @click.option(
     "--table",
@@ -168,7 +168,7 @@ def csv(
     tell(output, written, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Tables of runs and spans, for data tools.")
 @file_options("longpole-parquet")
 def parquet(
     store: str, as_json: bool, with_content: bool, redact: Any, output: str, **chosen: Any
@@ -181,7 +181,7 @@ def parquet(
     tell(output, written, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="A trace for ui.perfetto.dev and chrome://tracing.")
 @file_options("longpole-trace.json")
 def perfetto(
     store: str, as_json: bool, with_content: bool, redact: Any, output: str, **chosen: Any
@@ -200,7 +200,7 @@ def perfetto(
         click.echo("Open it at https://ui.perfetto.dev; it is read by your browser, not sent.")
 
 
-@click.command()
+@click.command(short_help="A report as one file that opens in any browser.")
 @file_options("longpole-report.html", with_content=False)
 def html(
     store: str, as_json: bool, with_content: bool, redact: Any, output: str, **chosen: Any

@@ -18,7 +18,7 @@ from longpole.storage.exchange.langsmith.order import days_shift_ns, is_old
 from longpole.storage.exchange.parcel import Parcel
 
 
-@click.command()
+@click.command(short_help="Into a LangSmith project.")
 @store_option
 @json_option
 @click.option("--project", required=True, metavar="NAME", help="LangSmith's project.")

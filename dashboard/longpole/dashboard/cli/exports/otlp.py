@@ -15,7 +15,7 @@ from longpole.model.errors import SettingsError
 from longpole.storage import open_store
 
 
-@click.command()
+@click.command(short_help="Into an OpenTelemetry backend.")
 @store_option
 @json_option
 @click.option(

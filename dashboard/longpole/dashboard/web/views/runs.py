@@ -13,14 +13,23 @@ from longpole.dashboard.web import queries
 from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Sort, Table, table
 from longpole.dashboard.web.views import trouble
 from longpole.model import Status
-from longpole.model.errors import StoreError
+from longpole.model.errors import FilterError, StoreError
 from longpole.storage import RunOrder, RunPage, RunQuery, RunRow, StoreState
+from longpole.storage.filters import Filter, parse
 
 PAGE_ROWS = 50
 _REFRESH_S = 2.0
 _HOUR_NS = 3_600_000_000_000
 _PERIODS = {"last hour": _HOUR_NS, "last 24 hours": 24 * _HOUR_NS, "last 7 days": 168 * _HOUR_NS}
 _SORT = "sort"
+_FILTER_HELP = """Words are searched in names and errors. Also:
+
+`status:error` `wall>2s` `cost>0.01` `tokens>1000` `retries>0` `speedup<1.5`
+`model:gpt-4o*` `branch:search` `kind:tool` `error:RateLimit*` `has:retry` `has:fallback`
+`tag:prod` `session:…` `user:…` `since:2h`
+
+`OR`, `-` or `NOT`, and parentheses put them together.
+"""
 
 _COLUMNS = (
     Column(key="status", label="Status", kind=ColumnKind.STATUS, width_px=108),
@@ -110,13 +119,14 @@ def _empty() -> None:
 def _filters(state: StoreState) -> RunQuery:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         text = st.text_input(
-            "Search",
+            "Filter",
             key="q",
             bind="query-params",
-            placeholder="name or error",
+            placeholder="name, error, status:error wall>2s …",
+            help=_FILTER_HELP,
             icon=":material/search:",
             live="300ms",
-            width=230,
+            width=300,
         )
         name = st.selectbox(
             "Chain",
@@ -148,9 +158,20 @@ def _filters(state: StoreState) -> RunQuery:
         name=name,
         status=tuple(Status(value) for value in status),
         since_ns=None if period is None else _since_ns(_PERIODS[period]),
-        text=text or None,
+        where=_filter(text or ""),
         limit=PAGE_ROWS,
     )
+
+
+def _filter(text: str) -> Filter | None:
+    """Return what the box asks for; while it cannot be understood, say why and show all."""
+    if not text.strip():
+        return None
+    try:
+        return parse(text, now_ns=_since_ns(0))
+    except FilterError as error:
+        st.code(f"{error}\n{error.pointed()}", language=None)
+        return None
 
 
 def _since_ns(period_ns: int) -> int:
