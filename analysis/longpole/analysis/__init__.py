@@ -1,6 +1,7 @@
 """Pure functions from a `Run` to what it tells; no database, no clock, no pictures."""
 
 from longpole.analysis.analyse import analyse
+from longpole.analysis.compare import Pair, RunComparison, Side, compare
 from longpole.analysis.critical_path import critical_path
 from longpole.analysis.laws import check_analysis, check_path
 from longpole.analysis.result import (
@@ -22,15 +23,19 @@ __all__ = [
     "ConcurrencyStep",
     "Dependencies",
     "FanOut",
+    "Pair",
     "RunAnalysis",
+    "RunComparison",
     "RunFacts",
     "Segment",
     "SegmentKind",
+    "Side",
     "SpanFacts",
     "Via",
     "WasteReason",
     "analyse",
     "check_analysis",
     "check_path",
+    "compare",
     "critical_path",
 ]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from longpole.analysis.compare import Pair, RunComparison, Side
 from longpole.analysis.result import Branch, FanOut, RunAnalysis, Segment, SpanFacts
 from longpole.model.run import Span
 from longpole.model.usage import Usage
@@ -28,6 +29,47 @@ def show_document(analysis: RunAnalysis) -> Json:
         "critical_path": [_segment(segment) for segment in analysis.critical_path],
         "fan_outs": [_fan_out(fan_out) for fan_out in analysis.fan_outs],
     }
+
+
+def compare_document(comparison: RunComparison) -> Json:
+    """Return two runs side by side; the `path_delta_ns` add up to the `wall_delta_ns`."""
+    before, after = run_object(comparison.before), run_object(comparison.after)
+    return {
+        "schema": SCHEMA,
+        "before": before,
+        "after": after,
+        "wall_delta_ns": comparison.wall_delta_ns,
+        "pairs": [_pair(pair) for pair in comparison.pairs],
+    }
+
+
+def _pair(pair: Pair) -> Json:
+    return {
+        "label": pair.label,
+        "depth": pair.depth,
+        "above": pair.above,
+        "path_delta_ns": pair.path_delta_ns,
+        "cost_delta_usd": _money(pair.cost_delta_usd),
+        "is_worse": pair.is_worse,
+        "before": _side(pair.before),
+        "after": _side(pair.after),
+    }
+
+
+def _side(side: Side | None) -> Json | None:
+    return (
+        None
+        if side is None
+        else {
+            "span_id": side.span_id,
+            "wall_ns": side.wall_ns,
+            "own_path_ns": side.own_path_ns,
+            "slack_ns": side.slack_ns,
+            "cost_usd": _money(side.cost_usd),
+            "tokens": side.tokens,
+            "status": side.status.value,
+        }
+    )
 
 
 def run_object(analysis: RunAnalysis) -> Json:

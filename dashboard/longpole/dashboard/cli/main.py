@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from longpole.dashboard.cli.compare import compare
 from longpole.dashboard.cli.dashboard import dashboard
 from longpole.dashboard.cli.demo import demo
 from longpole.dashboard.cli.exports.group import export
@@ -62,5 +63,5 @@ def main(context: click.Context, store: str | None, as_json: bool) -> None:
     for_every_command(context, store=store, as_json=as_json)
 
 
-for command in (demo, dashboard, runs, show, export, import_):
+for command in (demo, dashboard, runs, show, compare, export, import_):
     main.add_command(command)

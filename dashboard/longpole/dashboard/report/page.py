@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from longpole.analysis import analyse
+from longpole.analysis.compare import RunComparison, compare
 from longpole.analysis.result import RunAnalysis
 from longpole.dashboard import words
+from longpole.dashboard.difference import verdict
 from longpole.dashboard.report import theme
 from longpole.dashboard.report.markup import Html, data_block, element, together
 from longpole.model.errors import MissingExtraError
@@ -27,7 +29,12 @@ _HERE: Final = Path(__file__).parent
 
 
 def html_report(
-    parcels: Sequence[Parcel], *, with_content: bool, version: str, made_ns: int
+    parcels: Sequence[Parcel],
+    *,
+    with_content: bool,
+    version: str,
+    made_ns: int,
+    is_comparison: bool = False,
 ) -> str:
     """Return the report on these runs.
 
@@ -35,6 +42,7 @@ def html_report(
         parcels: one section each, in this order.
         with_content: whether inputs and outputs are in it, as far as the parcels hold them.
         version: of Longpole, for the head of the page.
+        is_comparison: whether two runs are also compared, the first one with the second.
         made_ns: when, for the head of the page; the numbers are those of the parcels' documents.
 
     Raises:
@@ -44,7 +52,8 @@ def html_report(
         raise MissingExtraError("the HTML report", "plotly", "dashboard")
     analyses = [analysis_of(parcel) for parcel in parcels]
     contents = [parcel.contents if with_content else None for parcel in parcels]
-    return f"<!doctype html>\n{_page(analyses, contents, version, made_ns).text}\n"
+    compared = compare(analyses[0], analyses[1]) if is_comparison else None
+    return f"<!doctype html>\n{_page(analyses, contents, version, made_ns, compared).text}\n"
 
 
 def analysis_of(parcel: Parcel) -> RunAnalysis:
@@ -58,6 +67,7 @@ def _page(
     contents: Sequence[Mapping[str, Content] | None],
     version: str,
     made_ns: int,
+    compared: RunComparison | None,
 ) -> Html:
     # Plotly is not there in every installation.
     from plotly.offline import get_plotlyjs
@@ -72,6 +82,7 @@ def _page(
         element(
             "main",
             _table_of_contents(analyses),
+            None if compared is None else _comparison(compared),
             *map(section, analyses, contents),
         ),
         element("noscript", element("p", "The drawings need JavaScript.", class_="note")),
@@ -121,6 +132,22 @@ def _masthead(version: str, made_ns: int) -> Html:
         element("b", "Longpole"),
         element("span", f"{version} · made {words.moment(made_ns)}"),
         class_="masthead",
+    )
+
+
+def _comparison(compared: RunComparison) -> Html:
+    from longpole.dashboard.report.tables import comparison_table
+
+    return element(
+        "section",
+        element("h2", "Compared"),
+        element("p", element("b", verdict(compared)), class_="sentence"),
+        element(
+            "p",
+            "Times on the critical path; their differences add up to that of the walls.",
+            class_="note",
+        ),
+        element("div", comparison_table(compared), class_="card"),
     )
 
 

@@ -7,10 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from longpole.analysis.compare import Pair, RunComparison
 from longpole.analysis.normalise import normalise
 from longpole.analysis.result import Branch, FanOut, RunAnalysis, Segment, SegmentKind, Via
 from longpole.analysis.totals import Totals, calls_of, totals_of
 from longpole.dashboard import words
+from longpole.dashboard.difference import (
+    place_of,
+    side_by_side,
+    signed_duration,
+    signed_usd,
+    what_counts,
+)
 from longpole.dashboard.labels import placed_label
 from longpole.dashboard.report.markup import Html, Part, element, preformatted, together
 from longpole.model import Span, Status
@@ -45,6 +53,41 @@ _BECAUSE: Final[Mapping[Via, str]] = {
 class _Column:
     label: str
     is_number: bool = False
+
+
+def comparison_table(comparison: RunComparison) -> Html | None:
+    """Return what made the difference between two runs; `None` when nothing did."""
+    told = what_counts(comparison, MAX_SEGMENTS)
+    if not told:
+        return None
+    columns = (
+        _text_column("Span"),
+        _number_column("Before"),
+        _number_column("After"),
+        _number_column("On the path"),
+        _number_column("Cost"),
+        _text_column("Remark"),
+    )
+    return _table(
+        "What made the difference",
+        columns,
+        [_compared(comparison, pair, is_strong=at == 0) for at, pair in enumerate(told)],
+    )
+
+
+def _compared(comparison: RunComparison, pair: Pair, *, is_strong: bool) -> _Line:
+    before, after, remark = side_by_side(pair)
+    return _Line(
+        parts=(
+            words.shortened(place_of(comparison, pair), _KEY_CHARACTERS),
+            before,
+            after,
+            signed_duration(pair.path_delta_ns),
+            signed_usd(pair.cost_delta_usd),
+            remark,
+        ),
+        is_strong=is_strong,
+    )
 
 
 def _text_column(label: str) -> _Column:

@@ -21,7 +21,7 @@ from longpole.dashboard import words
 from longpole.dashboard.cli.exports.leaving import Leaving, leaving_options
 from longpole.dashboard.cli.exports.selection import selection, selection_options
 from longpole.dashboard.cli.options import json_option, store_option, write_json
-from longpole.model.errors import ExchangeError
+from longpole.model.errors import ExchangeError, SettingsError
 from longpole.storage import open_store
 from longpole.storage.exchange.parcel import Parcel
 from longpole.storage.exchange.writing import new_file
@@ -202,8 +202,15 @@ def perfetto(
 
 @click.command(short_help="A report as one file that opens in any browser.")
 @file_options("longpole-report.html", with_content=False)
+@click.option("--compare", is_flag=True, help="Of two runs: what made the second one differ.")
 def html(
-    store: str, as_json: bool, with_content: bool, redact: Any, output: str, **chosen: Any
+    store: str,
+    as_json: bool,
+    with_content: bool,
+    redact: Any,
+    output: str,
+    compare: bool,
+    **chosen: Any,
 ) -> None:
     """Write a report as one file that opens in any browser, without a network.
 
@@ -215,8 +222,14 @@ def html(
         held = list(parcels)
     if not held:
         raise ExchangeError("no run fits; list them with: longpole runs")
+    if compare and len(held) != 2:
+        raise SettingsError(f"--compare needs two runs, {len(held)} were chosen")
     text = html_report(
-        held, with_content=with_content, version=version("longpole"), made_ns=time.time_ns()
+        held,
+        with_content=with_content,
+        version=version("longpole"),
+        made_ns=time.time_ns(),
+        is_comparison=compare,
     )
     with output_file(output) as out:
         out.write(text.encode())

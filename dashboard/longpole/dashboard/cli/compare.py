@@ -1,0 +1,103 @@
+"""`longpole compare A B`: what made the second run slower, dearer or less reliable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from longpole.analysis.compare import Pair, RunComparison
+from longpole.analysis.compare import compare as compare_runs
+from longpole.dashboard import words
+from longpole.dashboard.cli.options import json_option, store_option, write_json
+from longpole.dashboard.cli.table import column, table
+from longpole.dashboard.cli.terminal import console
+from longpole.dashboard.difference import (
+    place_of,
+    side_by_side,
+    signed_duration,
+    signed_usd,
+    verdict,
+    what_counts,
+)
+from longpole.dashboard.documents import compare_document
+from longpole.dashboard.settle import look_at
+from longpole.model.pricing import PriceBook
+from longpole.storage import open_store
+
+_ROWS_SHOWN: Final = 20
+_ALL: Final = 1_000_000
+
+
+@click.command()
+@click.argument("before")
+@click.argument("after")
+@store_option
+@json_option
+@click.option("--all", "whole", is_flag=True, help="Leave out nothing that differs.")
+def compare(before: str, after: str, store: str, as_json: bool, whole: bool) -> None:
+    """Compare two runs: which spans made the second one longer, dearer or less reliable.
+
+    BEFORE and AFTER are ids of runs, beginnings of them, or `last`. The differences on the critical
+    path add up to the difference of the walls.
+    """
+    opened = open_store(store, mode="read")
+    try:
+        book, now_ns = PriceBook(), time.time_ns()
+        one, other = (
+            look_at(opened, opened.resolve(run), book=book, now_ns=now_ns)
+            for run in (before, after)
+        )
+    finally:
+        opened.close()
+    comparison = compare_runs(one, other)
+    if as_json:
+        write_json(compare_document(comparison))
+    else:
+        print_comparison(comparison, console(), limit=_ALL if whole else _ROWS_SHOWN)
+
+
+def print_comparison(comparison: RunComparison, out: Console, *, limit: int) -> None:
+    """Write two runs side by side to a console."""
+    for word, analysis in (("before", comparison.before), ("after ", comparison.after)):
+        run = analysis.run
+        line = Text(f"{word}  ", style="dim")
+        line.append(words.plain(run.name), style="bold")
+        line.append(f"  {run.run_id[:8]}  {words.moment(run.root.start_ns)}", style="dim")
+        out.print(line)
+    out.print(Text(verdict(comparison)))
+    told = what_counts(comparison, _ALL)
+    if not told:
+        out.print(Text("no span differs on the critical path", style="dim"))
+        return
+    out.print()
+    _print_pairs(comparison, told[:limit], out)
+    if len(told) > limit:
+        left_ns = sum(pair.path_delta_ns for pair in told[limit:])
+        counted = words.count(len(told) - limit, "span")
+        out.print(
+            Text(f"{counted} left out, {signed_duration(left_ns)} in all; --all shows them", "dim")
+        )
+
+
+def _print_pairs(comparison: RunComparison, rows: Sequence[Pair], out: Console) -> None:
+    sides = [side_by_side(pair) for pair in rows]
+    columns = (
+        column("span", rows, lambda pair: words.plain(place_of(comparison, pair))),
+        column("before", sides, lambda side: side[0], is_number=True, need=3),
+        column("after", sides, lambda side: side[1], is_number=True, need=4),
+        column("on the path", rows, _path_delta, is_number=True),
+        column("cost", rows, lambda pair: signed_usd(pair.cost_delta_usd), is_number=True, need=2),
+        column("", sides, lambda side: side[2], need=1),
+    )
+    for line in table(columns, out.width):
+        out.print(line, soft_wrap=True)
+
+
+def _path_delta(pair: Pair) -> Text:
+    style = "red" if pair.path_delta_ns > 0 else "green" if pair.path_delta_ns < 0 else ""
+    return Text(signed_duration(pair.path_delta_ns), style=style)
