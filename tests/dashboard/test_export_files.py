@@ -140,6 +140,15 @@ def test_a_file_of_the_wrong_kind_is_one_line(tmp_path: Path, content: bytes, wo
     assert result.stderr.count("\n") == 1
 
 
+def test_a_trace_for_perfetto_is_no_file_to_import(tmp_path: Path, demo: Path) -> None:
+    trace = tmp_path / "trace.json"
+    longpole("export", "perfetto", "-o", str(trace), store=demo)
+    result = longpole("import", str(trace), store=tmp_path / "s.db")
+
+    assert result.exit_code == 1
+    assert "is of no known kind" in result.stderr
+
+
 def test_files_are_recognised_and_one_bad_one_does_not_stop_the_others(tmp_path: Path) -> None:
     request = to_request([packed_run(small_run(1, 1_790_000_000_000_000_000), tmp_path)])
     (tmp_path / "a.json").write_bytes(to_json(request))

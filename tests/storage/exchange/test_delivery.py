@@ -169,6 +169,7 @@ def test_a_server_in_trouble_stops_the_export_and_the_rest_goes_next_time(tmp_pa
         broken = Exporting(store, stand_in).send()
 
         assert broken.stopped is not None
+        assert (broken.runs, broken.sent) == (0, 0)
         assert "503" in broken.stopped
         assert len(stand_in.writes) < 50
         assert not broken.is_complete
@@ -233,6 +234,14 @@ def test_an_old_run_is_tried_once_and_the_others_are_not_sent(tmp_path: Path) ->
         assert len(stand_in.runs) == 800
         # A later try adds the same to the times: what is there already is known again.
         assert exporting.send(force=True, shift=True).existed == 800
+
+
+def test_an_old_run_that_is_bad_by_itself_does_not_stand_for_the_others(tmp_path: Path) -> None:
+    store = fill(tmp_path / "runs.db", NOW_NS - 72 * HOUR_NS, 3)
+    with StandIn(refuse=lambda run: "timeout" if run["name"] == "panel" else None) as stand_in:
+        report = Exporting(store, stand_in).send()
+
+        assert (report.sent, len(report.refused)) == (9, 3)
 
 
 def test_young_runs_are_not_held_up_by_old_ones(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from langgraph.types import Send
 from langsmith import Client
 
 from longpole.dashboard.cli.main import main
-from longpole.model import Kind, Run
+from longpole.model import Kind, Run, Status, Usage
 from longpole.storage import RunQuery, open_store
 from longpole.storage.exchange.langsmith import told
 from longpole.storage.exchange.langsmith.files import events_of_runs
@@ -265,6 +265,24 @@ def test_tokens_are_found_wherever_they_are_told(outputs: Json) -> None:
 
     assert attributes["gen_ai.usage.input_tokens"] == 7
     assert attributes["gen_ai.usage.output_tokens"] == 3
+
+
+def test_a_run_that_came_in_while_it_ran_gets_its_end_later(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    usage = {"usage_metadata": {"input_tokens": 7, "output_tokens": 3}}
+    for run in (a_run(end_time=None, outputs=None), a_run(outputs={"output": "yes", **usage})):
+        file.write_text(json.dumps([run]))
+        result = CliRunner().invoke(main, ["import", str(file), "--store", str(tmp_path / "s.db")])
+        assert result.exit_code == 0, result.output
+
+    (run_,) = runs_in(tmp_path / "s.db")
+    assert run_.status is Status.OK
+    assert run_.root.usage == Usage(input_tokens=7, output_tokens=3)
+    store = open_store(str(tmp_path / "s.db"))
+    content = store.load_content(run_.run_id, run_.root_span_id)
+    store.close()
+    assert content is not None
+    assert content.output_value == "yes"
 
 
 def test_nested_and_half_bad_files_keep_their_good_part(tmp_path: Path, stand_in: StandIn) -> None:

@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from longpole.model.errors import ExchangeError
+from longpole.model.errors import SettingsError
 from longpole.storage.exchange.otlp_send import Answer, OtlpSender
 
 PROTOBUF = "application/x-protobuf"
@@ -306,5 +306,5 @@ def test_a_key_that_no_header_can_hold_is_refused_and_not_repeated(
 def test_what_is_no_address_is_told_before_anything_is_sent(
     session: requests.Session, endpoint: str
 ) -> None:
-    with pytest.raises(ExchangeError, match="is no HTTP address"):
+    with pytest.raises(SettingsError, match="is no HTTP address"):
         OtlpSender(endpoint, {}, session=session, sleep=lambda _: None)

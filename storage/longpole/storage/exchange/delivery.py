@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import islice
 from typing import Any, Final, Protocol
 
 from longpole.storage.exchange.parcel import Parcel
 from longpole.storage.store import Receipt, Store
 
 _GIVE_UP_AFTER: Final = 3
+_LOOKED_UP_AT_ONCE: Final = 500
 
 
 class Fate(StrEnum):
@@ -91,6 +93,7 @@ class Report:
     """What became of an export; counts are of spans unless they say runs.
 
     Attributes:
+        runs: all of their spans have been answered for, by acceptance or refusal.
         done_before: runs that were there already and have not changed.
         refused: (run id, span id, why).
         waiting: (run id, why).
@@ -150,15 +153,20 @@ class Delivery:
 
     def due(self, run_ids: Iterable[str]) -> Iterator[str]:
         """Yield those of these runs that have something left to send."""
-        ids = list(run_ids)
-        known = {} if self._force else self._store.receipts(self._destination.name, ids)
-        for run_id in ids:
-            receipt = known.get(run_id)
-            if receipt is None or not receipt.is_done or (self._retry_refused and receipt.refused):
-                yield run_id
-            else:
-                self.report.done_before += 1
-                self._count_refused_before(receipt)
+        waiting = iter(run_ids)
+        # Some at a time: a receipt names all spans of its run.
+        while some := list(islice(waiting, _LOOKED_UP_AT_ONCE)):
+            known = {} if self._force else self._store.receipts(self._destination.name, some)
+            for run_id in some:
+                receipt = known.get(run_id)
+                if receipt is None or self._is_due(receipt):
+                    yield run_id
+                else:
+                    self.report.done_before += 1
+                    self._count_refused_before(receipt)
+
+    def _is_due(self, receipt: Receipt) -> bool:
+        return not receipt.is_done or bool(self._retry_refused and receipt.refused)
 
     def deliver(self, parcels: Iterable[Parcel]) -> Report:
         """Send all of these; return what became of them.
@@ -256,7 +264,7 @@ class Delivery:
         if run.why_waiting:
             self.report.waiting[run_id] = run.why_waiting
         if run.left == 0:
-            self.report.runs += 1
+            self.report.runs += run_id not in self.report.waiting
             self._open.pop(run_id, None)
 
     # --- counting -----------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from gzip import compress
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -25,7 +24,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from longpole.model.errors import ExchangeError
+from longpole.model.errors import SettingsError
+from longpole.storage.exchange.patience import asked_s, moment_of
 
 _PATH: Final = "/v1/traces"
 _PROTOBUF: Final = "application/x-protobuf"
@@ -98,7 +98,7 @@ class OtlpSender:
             gzip: whether to compress.
 
         Raises:
-            ExchangeError: the endpoint is no HTTP address.
+            SettingsError: the endpoint is no HTTP address.
         """
         self.url: Final = _url(endpoint)
         self._session = session
@@ -134,10 +134,12 @@ class OtlpSender:
             # A header or an address that HTTP cannot carry: the text might repeat a key.
             return self._failed("refused", f"cannot be asked ({type(error).__name__})"), 0.0
         if heard.code in _RETRYABLE:
-            asked_s = _retry_after_s(heard.headers)
-            if asked_s is None:
+            # A date counts from that of the answer: the clocks may differ.
+            sent_at = moment_of(heard.headers.get("Date", ""))
+            wanted_s = asked_s(heard.headers.get("Retry-After", ""), sent_at)
+            if wanted_s is None:
                 return self._failed("waiting", _words(heard)), pause_s
-            return self._failed("waiting", f"{_words(heard)}; asks for {asked_s:g} s"), asked_s
+            return self._failed("waiting", f"{_words(heard)}; asks for {wanted_s:g} s"), wanted_s
         if 200 <= heard.code < 300:
             return self._taken(heard), 0.0
         state: Literal["denied", "refused"] = "denied" if heard.code in _DENIED else "refused"
@@ -183,22 +185,10 @@ def _url(endpoint: str) -> str:
     except ValueError:
         is_usable = False
     if not is_usable:
-        raise ExchangeError(
+        raise SettingsError(
             f"endpoint {endpoint!r} is no HTTP address; give one such as http://localhost:4318"
         )
     return address if address.endswith(_PATH) else address + _PATH
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return how long the server asks to wait; a date counts from the one of its answer."""
-    told = headers.get("Retry-After", "").strip()
-    if told.isascii() and told.isdecimal() and len(told) < 10:
-        return float(told)
-    try:
-        until = parsedate_to_datetime(told)
-        return max(0.0, (until - parsedate_to_datetime(headers.get("Date", ""))).total_seconds())
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def _partial_success(heard: _Heard) -> ExportTracePartialSuccess:

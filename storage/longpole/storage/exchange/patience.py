@@ -13,6 +13,7 @@ from typing import Final
 _FIRST_S: Final = 0.5
 _LONGEST_S: Final = 30.0
 _LONGEST_ASKED_S: Final = 120.0
+_DIGITS: Final = 9
 
 
 def wait_s(
@@ -30,20 +31,32 @@ def wait_s(
         random: a number from 0 to 1.
         now: for a `Retry-After` that names a moment.
     """
-    asked = None if retry_after is None else _asked_s(retry_after, now)
+    asked = None if retry_after is None else asked_s(retry_after, now)
     backoff = min(_LONGEST_S, _FIRST_S * 2 ** min(failures - 1, 10)) * (0.5 + random() / 2)
-    return backoff if asked is None else max(min(asked, _LONGEST_ASKED_S), 0.0)
+    return backoff if asked is None else min(asked, _LONGEST_ASKED_S)
 
 
-def _asked_s(text: str, now: datetime.datetime) -> float | None:
+def asked_s(retry_after: str, now: datetime.datetime | None) -> float | None:
+    """Return how many seconds a `Retry-After` asks to wait; `None` when it says nothing usable.
+
+    >>> asked_s("7", None), asked_s("nan", None), asked_s("-1", None)
+    (7.0, None, None)
+
+    Args:
+        retry_after: seconds or a date, as the server sent it.
+        now: what a date counts from; without it a date says nothing.
+    """
+    told = retry_after.strip()
+    if told.isascii() and told.isdecimal() and len(told) <= _DIGITS:
+        return float(told)
+    moment = moment_of(told)
+    return None if moment is None or now is None else max(0.0, (moment - now).total_seconds())
+
+
+def moment_of(date: str) -> datetime.datetime | None:
+    """Return the moment that a header's date names; one without a zone is UTC."""
     try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+        moment = email.utils.parsedate_to_datetime(date)
+    except (TypeError, ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.UTC)
-    return (moment - now).total_seconds()
+    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)

@@ -29,7 +29,7 @@ FORMATS: Final = tuple(_READERS)
 _LOOKED_AT_BYTES: Final = 1 << 20
 # Of texts that stand in one format only, the one that comes first tells.
 _MARKS: Final[Mapping[bytes, str]] = {
-    b'"longpole"': "jsonl",
+    b'"type":"longpole"': "jsonl",
     b'"resourceSpans"': "otlp-json",
     b'"resource_spans"': "otlp-json",
     b'"traceID"': "jaeger",

@@ -105,7 +105,7 @@ def _sent(
     task = bar.add_task("sending", total=None)
 
     def progress(report: Report) -> None:
-        bar.update(task, completed=report.runs)
+        bar.update(task, completed=report.runs + len(report.waiting))
 
     delivery = Delivery(
         store,

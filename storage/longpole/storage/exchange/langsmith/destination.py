@@ -9,6 +9,7 @@ tried again with growing waits, and waits in the ledger when that does not help.
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,8 @@ _BATCH_BYTES: Final = 8 * 1024 * 1024
 _TRIES: Final = 6
 _PASSING: Final = frozenset({408, 425, 429})
 _CONFLICT: Final = 409
+# Told for its age, not for something else: others would be refused alike.
+_AGE: Final = re.compile(r"start_?time|24.hours", re.IGNORECASE)
 
 
 class LangSmith:
@@ -125,7 +128,7 @@ class LangSmith:
         if self._too_old is not None:
             return
         self._send_parts([[at]], items, found)
-        if found[at].fate is Fate.REFUSED and "time" in found[at].detail.lower():
+        if found[at].fate is Fate.REFUSED and _AGE.search(found[at].detail):
             self._too_old = f"{found[at].detail} (it started more than 24 hours ago)"
         self._taken_old = found[at].fate in (Fate.SENT, Fate.EXISTS)
 

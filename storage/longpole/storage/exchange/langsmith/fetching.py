@@ -7,6 +7,7 @@ it is given then, and only traces that are not complete are held.
 from __future__ import annotations
 
 import datetime
+import heapq
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,16 +64,16 @@ def fetch_project(
         ExchangeError: there is no such project, or LangSmith does not answer.
     """
     held: dict[str, list[Json]] = {}
-    roots: dict[str, int] = {}
+    # The root that started last is first; times are negative, for `heapq` knows least only.
+    roots: list[tuple[int, str]] = []
     for run in _runs(client, project, since):
         trace_id = str(run.get("trace_id"))
         held.setdefault(trace_id, []).append(run)
         start_ns = told.time_ns(run.get("start_time")) or 0
         if run.get("parent_run_id") is None:
-            roots[trace_id] = start_ns
-        passed = [found for found, at_ns in roots.items() if at_ns > start_ns + _SETTLED_NS]
-        for complete in passed:
-            del roots[complete]
+            heapq.heappush(roots, (-start_ns, trace_id))
+        while roots and -roots[0][0] > start_ns + _SETTLED_NS:
+            _, complete = heapq.heappop(roots)
             yield from events_of_trace(held.pop(complete), f"trace {complete}")
     for trace_id, runs in held.items():
         yield from events_of_trace(runs, f"trace {trace_id}")

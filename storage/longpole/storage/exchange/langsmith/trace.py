@@ -167,6 +167,7 @@ def _events(node: _Node, *, is_root: bool) -> Iterator[Incoming]:
     }
     if node.parent is None:
         attributes |= told.of_session(metadata)
+    told_of = {key: value for key, value in attributes.items() if value is not None}
     start_ns, end_ns = _times(run, metadata)
     yield SpanStart(
         run_id=run_id,
@@ -176,7 +177,8 @@ def _events(node: _Node, *, is_root: bool) -> Iterator[Incoming]:
         is_root=is_root,
         name=str(run.get("name") or node.kind.value),
         start_ns=start_ns,
-        attributes={key: value for key, value in attributes.items() if value is not None},
+        # With the event that says most: one that came while it ran must not shut out the end's.
+        attributes=told_of if end_ns is None else {},
     )
     if end_ns is None:
         return
@@ -188,7 +190,7 @@ def _events(node: _Node, *, is_root: bool) -> Iterator[Incoming]:
         end_ns=max(end_ns, start_ns),
         status=stated or status,
         error=error,
-        attributes={},
+        attributes=told_of,
     )
 
 
