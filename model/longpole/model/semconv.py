@@ -85,6 +85,8 @@ METADATA = "metadata"
 
 # --- Longpole: identity -----------------------------------------------------------------------
 
+LONGPOLE_PREFIX = "longpole."
+"""What every name of ours begins with, but `host.name`, which is OpenTelemetry's."""
 LONGPOLE_RUN_ID = "longpole.run.id"
 """The run a span belongs to, 32 hex digits; a trace may hold several runs."""
 LONGPOLE_RUN_ROOT = "longpole.run.root"
@@ -94,7 +96,8 @@ LONGPOLE_LANGCHAIN_RUN_ID = "longpole.langchain.run_id"
 LONGPOLE_KIND = "longpole.kind"
 """The span's kind, one of `longpole.model.Kind`."""
 LONGPOLE_STATUS = "longpole.status"
-"""`cancelled` or `interrupted`, which OpenTelemetry's own status cannot say."""
+"""`cancelled` or `interrupted`, which OpenTelemetry's own status cannot say. On a wire also
+`running`, `lost`, and `ok` beside an error that was handled."""
 LONGPOLE_HOST = "host.name"
 """OpenTelemetry's resource attribute; names the clock."""
 
@@ -140,6 +143,57 @@ LONGPOLE_INPUT_SIZE = "longpole.input.size"
 """Characters of the input before it was cut; present only when it was."""
 LONGPOLE_OUTPUT_SIZE = "longpole.output.size"
 """Characters of the output before it was cut; present only when it was."""
+
+# --- Longpole: told to others, never recorded -------------------------------------------------
+
+LONGPOLE_SPAN_ID = "longpole.span_id"
+"""The span's id in Longpole, where the destination has another form of it."""
+LONGPOLE_PARENT_SPAN_ID = "longpole.parent_span_id"
+"""The same for its parent; absent on the root."""
+LONGPOLE_START_NS = "longpole.start_ns"
+"""Start, nanoseconds since the epoch, for destinations that keep less."""
+LONGPOLE_END_NS = "longpole.end_ns"
+"""End, nanoseconds since the epoch; absent when there was none."""
+LONGPOLE_ORIGINAL_START_TIME = "longpole.original_start_time"
+"""When a run whose times were shifted really started, ISO."""
+LONGPOLE_ERROR_TYPE = "longpole.error_type"
+"""Class name of the exception, for destinations that keep one text for all of it."""
+LONGPOLE_QUEUE_WAIT_NS = "longpole.queue_wait_ns"
+"""Computed: ready until started."""
+LONGPOLE_SELF_NS = "longpole.self_ns"
+"""Computed: time covered by no child."""
+LONGPOLE_ON_PATH_NS = "longpole.on_path_ns"
+"""Computed: how long the span and all below it lay on the critical path."""
+LONGPOLE_SLACK_NS = "longpole.slack_ns"
+"""Computed: how much later it could have ended without moving the run's end."""
+LONGPOLE_DRAG_NS = "longpole.drag_ns"
+"""Computed: how much sooner the run would have ended were the span instant."""
+LONGPOLE_WASTED = "longpole.wasted"
+"""Computed: why nobody used its result."""
+LONGPOLE_COST_USD = "longpole.cost_usd"
+"""Computed: what the model call cost, as text."""
+LONGPOLE_UNPRICED = "longpole.unpriced"
+"""Computed: why a model call has no cost."""
+
+NOT_RECORDED = frozenset(
+    {
+        LONGPOLE_SPAN_ID,
+        LONGPOLE_PARENT_SPAN_ID,
+        LONGPOLE_START_NS,
+        LONGPOLE_END_NS,
+        LONGPOLE_ORIGINAL_START_TIME,
+        LONGPOLE_ERROR_TYPE,
+        LONGPOLE_QUEUE_WAIT_NS,
+        LONGPOLE_SELF_NS,
+        LONGPOLE_ON_PATH_NS,
+        LONGPOLE_SLACK_NS,
+        LONGPOLE_DRAG_NS,
+        LONGPOLE_WASTED,
+        LONGPOLE_COST_USD,
+        LONGPOLE_UNPRICED,
+    }
+)
+"""Attributes that an import reads for what they tell but keeps none of: they are computed anew."""
 
 CONTENT_KEYS = frozenset({INPUT_VALUE, OUTPUT_VALUE})
 """Attributes that hold the user's content; the store keeps them apart from the span rows."""

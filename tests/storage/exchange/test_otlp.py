@@ -24,8 +24,8 @@ from longpole.dashboard.parcels import pack
 from longpole.model import Kind, Run, Span, SpanError, Status
 from longpole.model.errors import ExchangeError
 from longpole.model.pricing import PriceBook, price_run
+from longpole.model.semconv import NOT_RECORDED
 from longpole.storage import Content, Recorder, RunQuery, SpanEnd, SpanStart, Store, open_store
-from longpole.storage.exchange.foreign import FACTS
 from longpole.storage.exchange.otlp_in import (
     incoming_from_document,
     incoming_from_request,
@@ -166,7 +166,7 @@ def test_recorded_runs_come_back_with_all_that_was_recorded(
             again = contents[span_id]
             assert content.attributes.items() <= again.attributes.items()
             assert replace(again, attributes={}) == replace(content, attributes={})
-            assert not set(FACTS) & set(again.attributes)
+            assert not NOT_RECORDED & set(again.attributes)
 
 
 def test_both_forms_of_a_request_say_the_same(folder: Path, parcels: list[Parcel]) -> None:

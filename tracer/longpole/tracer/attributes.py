@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from longpole.model import semconv
+from longpole.model.caller import name_of, own_metadata, session_in, user_in
 from longpole.model.place import Place, user_tags
 from longpole.model.providers import from_langchain
 from longpole.model.run import Kind
@@ -35,18 +36,6 @@ _OPERATION: Final[Mapping[Kind, str]] = {
     Kind.RETRIEVER: "retrieval",
     Kind.EMBEDDING: "embeddings",
 }
-
-# Written by LangChain and LangGraph, not by the caller; what matters of it has its own attribute.
-_FRAMEWORK_METADATA: Final = (
-    "ls_",
-    "lc_",
-    "langgraph_",
-    "checkpoint_",
-    "LANGSMITH_",
-    "LANGCHAIN_",
-    "__pregel",
-)
-_SESSION_KEYS: Final = ("session_id", "thread_id", "conversation_id")
 
 
 def of_identity(kind: Kind, langchain_run_id: object) -> Attributes:
@@ -91,11 +80,7 @@ def of_caller(
     own_tags = user_tags(tags)
     if own_tags:
         attributes[semconv.TAG_TAGS] = tuple(clean_text(tag) for tag in own_tags)
-    own = {
-        key: value
-        for key, value in metadata.items()
-        if type(key) is str and not key.startswith(_FRAMEWORK_METADATA) and key not in inherited
-    }
+    own = own_metadata(metadata, inherited)
     if own:
         kept = capture(own, limit=_METADATA_LIMIT, redact=redact)
         attributes[semconv.METADATA] = kept.text
@@ -104,14 +89,12 @@ def of_caller(
 
 def of_session(metadata: Mapping[str, Any]) -> Attributes:
     """Return session and user that the caller named in the metadata of a root."""
-    # Only texts and numbers are names; a value of the user's is not asked whether it is true.
-    named = (_name(metadata.get(key)) for key in _SESSION_KEYS)
-    session = next((name for name in named if name is not None), None)
+    session = _clean(session_in(metadata))
     return _known(
         {
             semconv.SESSION_ID: session,
             semconv.GEN_AI_CONVERSATION_ID: session,
-            semconv.USER_ID: _name(metadata.get("user_id")),
+            semconv.USER_ID: _clean(user_in(metadata)),
         }
     )
 
@@ -199,9 +182,11 @@ def _known(facts: Attributes) -> Attributes:
 
 
 def _name(value: object) -> str | None:
-    if type(value) is str and value:
-        return clean_text(value)
-    return str(value) if type(value) is int else None
+    return _clean(name_of(value))
+
+
+def _clean(name: str | None) -> str | None:
+    return None if name is None else clean_text(name)
 
 
 def _integer(value: object) -> int | None:

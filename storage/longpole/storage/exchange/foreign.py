@@ -19,24 +19,6 @@ from longpole.storage.codec import plain
 from longpole.storage.exchange.parcel import Incoming
 from longpole.storage.store import SpanEnd, SpanStart
 
-SPAN_ID: Final = "longpole.span_id"
-"""The id of a span whose id fits into no eight bytes; on the wire only."""
-PARENT_SPAN_ID: Final = "longpole.parent_span_id"
-"""The same for its parent."""
-ON_PATH_NS: Final = "longpole.on_path_ns"
-"""Computed: how long the span lay on the critical path."""
-SLACK_NS: Final = "longpole.slack_ns"
-"""Computed: how much longer it could have taken for nothing."""
-DRAG_NS: Final = "longpole.drag_ns"
-"""Computed: how much shorter the run were without it."""
-WASTED: Final = "longpole.wasted"
-"""Computed: why its work was in vain."""
-COST_USD: Final = "longpole.cost_usd"
-"""Computed: what the model call cost, as text."""
-
-FACTS: Final = (ON_PATH_NS, SLACK_NS, DRAG_NS, WASTED, COST_USD)
-"""Told to others, never read back: they are computed from what was recorded."""
-
 EXCEPTION_TYPE: Final = "exception.type"
 EXCEPTION_MESSAGE: Final = "exception.message"
 SERVICE_NAME: Final = "service.name"
@@ -47,7 +29,6 @@ LONGPOLE: Final = "longpole"
 INT64_MAX: Final = 2**63 - 1
 
 _ID: Final = re.compile(r"[\w.:#-]{1,128}", re.ASCII)
-_OF_THE_WIRE: Final = frozenset({*FACTS, SPAN_ID, PARENT_SPAN_ID})
 _STATUSES: Final = {status.value: status for status in Status}
 _OPEN: Final = (Status.RUNNING, Status.LOST)
 _STOPPED: Final = (Status.CANCELLED, Status.INTERRUPTED)
@@ -111,13 +92,13 @@ def events_from_foreign(span: ForeignSpan) -> Iterator[Incoming]:
 
 
 def _start(span: ForeignSpan, attributes: Mapping[str, Any]) -> SpanStart:
-    parent_id = _named(span.attributes, PARENT_SPAN_ID) or span.parent_span_id
+    parent_id = _named(span.attributes, semconv.LONGPOLE_PARENT_SPAN_ID) or span.parent_span_id
     is_linked = parent_id is None and span.linked_span_id not in (None, span.span_id)
     is_detached = is_linked or span.is_detached
     return SpanStart(
         run_id=_named(span.attributes, semconv.LONGPOLE_RUN_ID) or span.trace_id,
         trace_id=span.trace_id,
-        span_id=_named(span.attributes, SPAN_ID) or span.span_id,
+        span_id=_named(span.attributes, semconv.LONGPOLE_SPAN_ID) or span.span_id,
         parent_span_id=span.linked_span_id if is_linked else parent_id,
         is_root=attributes.get(semconv.LONGPOLE_RUN_ROOT) is True
         or (parent_id is None and not is_linked),
@@ -185,7 +166,7 @@ def _status(span: ForeignSpan) -> Status:
 
 
 def _attributes(span: ForeignSpan, status: Status) -> dict[str, Any]:
-    told = {key: value for key, value in span.attributes.items() if key not in _OF_THE_WIRE}
+    told = {key: value for key, value in span.attributes.items() if key not in semconv.NOT_RECORDED}
     attributes: dict[str, Any] = plain(told)
     # Only these two are recorded as an attribute; the others are how the wire tells a status.
     if status not in _STOPPED:

@@ -1,7 +1,7 @@
 """Parcels → OTLP: one request for a collector, or its JSON for a file.
 
 Every recorded attribute leaves as it was recorded; what the span itself knows is added where the
-record is silent, and so are the computed facts (`foreign.FACTS`), which no reader of ours takes
+record is silent, and so are the computed facts (`semconv.NOT_RECORDED`), which no reader of ours takes
 back. A span that has not ended leaves too: it ends at the last moment that its run knows of, and
 `longpole.status` says that this is no end.
 
@@ -30,18 +30,11 @@ from longpole.model import semconv
 from longpole.model.run import Kind, Run, Span, Status
 from longpole.storage.codec import plain
 from longpole.storage.exchange.foreign import (
-    COST_USD,
-    DRAG_NS,
     EXCEPTION_MESSAGE,
     EXCEPTION_TYPE,
     INT64_MAX,
     LONGPOLE,
-    ON_PATH_NS,
-    PARENT_SPAN_ID,
     SERVICE_NAME,
-    SLACK_NS,
-    SPAN_ID,
-    WASTED,
 )
 from longpole.storage.exchange.parcel import NO_CONTENT, Parcel
 from longpole.storage.rows import events_from_run
@@ -51,11 +44,11 @@ _CALLS_OUT: Final = (Kind.LLM, Kind.EMBEDDING)
 # On a span with an end they say nothing that a reader could use.
 _OPEN: Final = (Status.RUNNING, Status.LOST)
 _FACT_KEYS: Final = {
-    ON_PATH_NS: "on_path_ns",
-    SLACK_NS: "slack_ns",
-    DRAG_NS: "drag_ns",
-    WASTED: "wasted",
-    COST_USD: "cost_usd",
+    semconv.LONGPOLE_ON_PATH_NS: "on_path_ns",
+    semconv.LONGPOLE_SLACK_NS: "slack_ns",
+    semconv.LONGPOLE_DRAG_NS: "drag_ns",
+    semconv.LONGPOLE_WASTED: "wasted",
+    semconv.LONGPOLE_COST_USD: "cost_usd",
 }
 # Decoders of protobuf give up at 100 nested messages, and each level of ours takes three.
 _DEPTH_LIMIT: Final = 24
@@ -126,9 +119,9 @@ class _About:
         told[semconv.LONGPOLE_RUN_ROOT] = is_root or None
         told[semconv.LONGPOLE_STATUS] = _told_status(span)
         if not _is_wire_id(span.span_id, 16):
-            told[SPAN_ID] = span.span_id
+            told[semconv.LONGPOLE_SPAN_ID] = span.span_id
         if parent_id is not None and not _is_wire_id(parent_id, 16):
-            told[PARENT_SPAN_ID] = parent_id
+            told[semconv.LONGPOLE_PARENT_SPAN_ID] = parent_id
         return told
 
 

@@ -16,11 +16,12 @@ from typing import Any, Final
 import orjson
 
 from longpole.model import semconv
+from longpole.model.caller import SESSION_KEYS, USER_KEY
 from longpole.model.providers import to_langchain
 from longpole.model.run import Kind, Run, Span, Status
 from longpole.storage import rows
-from longpole.storage.exchange.langsmith import keys
 from longpole.storage.exchange.langsmith.content import inputs_of, outputs_of
+from longpole.storage.exchange.langsmith.failures import failure_text
 from longpole.storage.exchange.langsmith.order import Place, moment, places
 from longpole.storage.exchange.parcel import NO_CONTENT, Parcel
 from longpole.storage.store import Content
@@ -37,8 +38,6 @@ _RUN_TYPE: Final[Mapping[Kind, str]] = {
 }
 
 _LOST: Final = "lost: the process ended before this did"
-
-_THREAD_KEYS: Final = ("session_id", "thread_id", "conversation_id")
 
 # Facts of the run object that the root carries, and facts of a span that every span carries.
 _RUN_FACTS: Final = (
@@ -58,15 +57,16 @@ _RUN_FACTS: Final = (
     "wasted_cost_usd",
     "dependencies",
 )
-_SPAN_FACTS: Final = (
-    "queue_wait_ns",
-    "self_ns",
-    "on_path_ns",
-    "slack_ns",
-    "drag_ns",
-    "wasted",
-    "unpriced",
-)
+_SPAN_FACTS: Final[Mapping[str, str]] = {
+    semconv.LONGPOLE_QUEUE_WAIT_NS: "queue_wait_ns",
+    semconv.LONGPOLE_SELF_NS: "self_ns",
+    semconv.LONGPOLE_ON_PATH_NS: "on_path_ns",
+    semconv.LONGPOLE_SLACK_NS: "slack_ns",
+    semconv.LONGPOLE_DRAG_NS: "drag_ns",
+    semconv.LONGPOLE_WASTED: "wasted",
+    semconv.LONGPOLE_UNPRICED: "unpriced",
+}
+_STEPS_SHOWN: Final = 40
 
 
 def langsmith_runs(
@@ -91,7 +91,7 @@ def langsmith_runs(
         if span_id == run.root_span_id:
             metadata |= _run_facts(parcel)
         if shift_ns:
-            metadata[keys.ORIGINAL_START] = moment(span.start_ns).isoformat()
+            metadata[semconv.LONGPOLE_ORIGINAL_START_TIME] = moment(span.start_ns).isoformat()
         yield span_id, _run(span, place, content, metadata, project, shift_ns, last_ns)
 
 
@@ -137,9 +137,9 @@ def _outputs(span: Span, content: Content) -> Json:
 def _usage(span: Span) -> Json | None:
     """Return tokens and cost; a cost that is given wins over LangSmith's own price table."""
     usage = span.usage
-    priced: Json = {} if span.cost_usd is None else {"total_cost": float(span.cost_usd)}
     if usage is None:
         return None
+    priced: Json = {} if span.cost_usd is None else {"total_cost": float(span.cost_usd)}
     return {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
@@ -161,9 +161,8 @@ def _details(key: str, **counts: int) -> Json:
 
 def _error(span: Span, content: Content) -> str | None:
     if span.error is not None:
-        trace = content.attributes.get(semconv.EXCEPTION_STACKTRACE)
-        told = f"{span.error.type}: {span.error.message}"
-        return f"{told}{keys.TRACE_BELOW}{trace}" if isinstance(trace, str) and trace else told
+        stack = content.attributes.get(semconv.EXCEPTION_STACKTRACE)
+        return failure_text(span.error, stack if isinstance(stack, str) else None)
     if span.status is Status.ERROR:
         return "error"
     return _LOST if span.status is Status.LOST else None
@@ -194,10 +193,10 @@ def _metadata(run: Run, span: Span, content: Content) -> Json:
     found: Json = dict(rows.metadata(content.attributes))
     if run.session_id is not None:
         # LangSmith knows all of these keys, and wants them on every run of a thread.
-        key = next((key for key in _THREAD_KEYS if key in run.metadata), "thread_id")
+        key = next((key for key in SESSION_KEYS if key in run.metadata), "thread_id")
         found.setdefault(key, run.session_id)
     if run.user_id is not None:
-        found.setdefault("user_id", run.user_id)
+        found.setdefault(USER_KEY, run.user_id)
     if span.model is not None:
         found["ls_model_name"] = span.model
         found["ls_model_type"] = "llm" if _is_text_model(content) else "chat"
@@ -221,18 +220,18 @@ def _facts(run: Run, span: Span, facts: Mapping[str, Any]) -> Json:
     told |= {
         semconv.LONGPOLE_RUN_ID: run.run_id,
         semconv.LONGPOLE_STATUS: span.status.value,
-        keys.SPAN_ID: span.span_id,
-        keys.PARENT_SPAN_ID: span.parent_span_id,
-        keys.START_NS: span.start_ns,
-        keys.END_NS: span.end_ns,
-        keys.ERROR_TYPE: span.error and span.error.type,
+        semconv.LONGPOLE_SPAN_ID: span.span_id,
+        semconv.LONGPOLE_PARENT_SPAN_ID: span.parent_span_id,
+        semconv.LONGPOLE_START_NS: span.start_ns,
+        semconv.LONGPOLE_END_NS: span.end_ns,
+        semconv.LONGPOLE_ERROR_TYPE: span.error and span.error.type,
     }
-    computed = {f"{keys.OURS}{key}": facts.get(key) for key in _SPAN_FACTS}
+    computed = {attribute: facts.get(fact) for attribute, fact in _SPAN_FACTS.items()}
     return _known({**told, **computed})
 
 
 def _is_ours(key: str) -> bool:
-    return key.startswith(keys.OURS) or key == semconv.LONGPOLE_HOST
+    return key.startswith(semconv.LONGPOLE_PREFIX) or key == semconv.LONGPOLE_HOST
 
 
 def _run_facts(parcel: Parcel) -> Json:
@@ -251,9 +250,6 @@ def _critical_path(parcel: Parcel) -> str | None:
     ]
     steps = [name for at, name in enumerate(names) if at == 0 or names[at - 1] != name]
     return " → ".join(steps[:_STEPS_SHOWN]) + (" → …" if len(steps) > _STEPS_SHOWN else "")
-
-
-_STEPS_SHOWN: Final = 40
 
 
 def _known(facts: Mapping[str, Any]) -> Json:

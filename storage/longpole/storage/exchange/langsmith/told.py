@@ -9,17 +9,17 @@ last digit. What is not understood is kept as content and claims nothing.
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 
 from longpole.model import semconv
+from longpole.model.caller import name_of, own_metadata, session_in, user_in
 from longpole.model.providers import from_langchain
 from longpole.model.run import Kind, SpanError, Status
 from longpole.storage.codec import plain
-from longpole.storage.exchange.langsmith import keys
+from longpole.storage.exchange.langsmith.failures import read_failure, stack_in
 
 Json = Mapping[str, Any]
 
@@ -32,23 +32,8 @@ _KIND: Final[Mapping[str, Kind]] = {
     "parser": Kind.PARSER,
 }
 _ROLES: Final = {"user": "human", "assistant": "ai"}
-_FRAMEWORK: Final = (
-    "ls_",
-    "lc_",
-    "langgraph_",
-    "checkpoint_",
-    "LANGSMITH_",
-    "LANGCHAIN_",
-    "__pregel",
-)
-_SESSION_KEYS: Final = ("session_id", "thread_id", "conversation_id")
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND: Final = datetime.timedelta(microseconds=1)
-# `repr` of the exception, then its stack, without a break between.
-_REPR: Final = re.compile(r"([A-Za-z_][\w.]*)\((.*?)\)(?:Traceback \(most recent|$)", re.DOTALL)
-_TYPED: Final = re.compile(r"([A-Za-z_][\w.]*): (.*)", re.DOTALL)
-_INTERRUPTS: Final = ("GraphInterrupt", "NodeInterrupt", "ParentCommand", "GraphBubbleUp")
-_STOPS: Final = ("CancelledError", "GeneratorExit")
 
 
 def time_ns(text: object) -> int | None:
@@ -87,49 +72,13 @@ def kind_of(run: Json) -> Kind:
 
 def status_of(run: Json) -> tuple[Status, SpanError | None]:
     """Return how a run ended, and with which error."""
-    told = run.get("error")
-    if not isinstance(told, str) or not told:
-        is_failed = run.get("status") == "error"
-        return (
-            (Status.ERROR, SpanError(type="Error", message="")) if is_failed else (Status.OK, None)
-        )
-    error = _error(told, metadata_of(run).get(keys.ERROR_TYPE))
-    name = error.type.rpartition(".")[2]
-    if name in _INTERRUPTS:
-        return Status.INTERRUPTED, None
-    if name in _STOPS:
-        return Status.CANCELLED, None
-    return Status.ERROR, error
-
-
-def stack_of(run: Json) -> str | None:
-    """Return the stack that stands in a run's error."""
-    told = run.get("error")
-    if not isinstance(told, str):
-        return None
-    for mark in (keys.TRACE_BELOW, "Traceback (most recent call last):"):
-        _, found, stack = told.partition(mark)
-        if found:
-            return stack.strip()
-    return None
-
-
-def _error(told: str, named: object) -> SpanError:
-    above = told.partition(keys.TRACE_BELOW)[0]
-    if isinstance(named, str) and above.startswith(f"{named}: "):
-        return SpanError(type=named, message=above[len(named) + 2 :])
-    found = _REPR.match(told)
-    if found is not None:
-        return SpanError(type=found[1], message=_unquoted(found[2]))
-    found = _TYPED.match(above)
-    if found is not None:
-        return SpanError(type=found[1], message=found[2])
-    return SpanError(type="Error", message=above)
-
-
-def _unquoted(text: str) -> str:
-    is_quoted = len(text) > 1 and text[0] in "'\"" and text[-1] == text[0]
-    return text[1:-1].replace("\\n", "\n").replace("\\'", "'") if is_quoted else text
+    text = run.get("error")
+    if isinstance(text, str) and text:
+        named = metadata_of(run).get(semconv.LONGPOLE_ERROR_TYPE)
+        return read_failure(text, named if isinstance(named, str) else None)
+    if run.get("status") == "error":
+        return Status.ERROR, SpanError(type="Error", message="")
+    return Status.OK, None
 
 
 def first_token_ns(run: Json) -> int | None:
@@ -149,11 +98,11 @@ def attributes_of(run: Json, kind: Kind, above: Json) -> dict[str, Any]:
         kind: what it does.
         above: the metadata of its parent: what it hands down is not told again.
     """
-    metadata = metadata_of(run)
+    metadata, error = metadata_of(run), run.get("error")
     told: dict[str, Any] = {
         **_content(run.get("inputs"), kind, is_input=True),
         **_content(run.get("outputs"), kind, is_input=False),
-        semconv.EXCEPTION_STACKTRACE: stack_of(run),
+        semconv.EXCEPTION_STACKTRACE: None if type(error) is not str else stack_in(error),
         semconv.LONGPOLE_FIRST_TOKEN_NS: first_token_ns(run),
         semconv.METADATA: _own_metadata(metadata, above),
     }
@@ -165,31 +114,30 @@ def attributes_of(run: Json, kind: Kind, above: Json) -> dict[str, Any]:
 
 def of_session(metadata: Json) -> dict[str, Any]:
     """Return session and user that a root names."""
-    session = next((name for key in _SESSION_KEYS if (name := _name(metadata.get(key)))), None)
-    told = {semconv.SESSION_ID: session, semconv.USER_ID: _name(metadata.get("user_id"))}
+    told = {semconv.SESSION_ID: session_in(metadata), semconv.USER_ID: user_in(metadata)}
     return {key: value for key, value in told.items() if value is not None}
 
 
 def _own_metadata(metadata: Json, above: Json) -> str | None:
     own = {
         key: value
-        for key, value in metadata.items()
-        if not key.startswith((*_FRAMEWORK, keys.OURS)) and (key not in above)
+        for key, value in own_metadata(metadata, above).items()
+        if not key.startswith(semconv.LONGPOLE_PREFIX)
     }
     return orjson.dumps(plain(own)).decode() if own else None
 
 
 def _model(run: Json, metadata: Json) -> dict[str, Any]:
-    provider = _name(metadata.get("ls_provider"))
+    provider = name_of(metadata.get("ls_provider"))
     asked = _object(_object(run.get("extra")).get("invocation_params"))
     answered = _object(_message_told(run).get("response_metadata"))
     return {
         semconv.GEN_AI_PROVIDER_NAME: from_langchain(provider) if provider else None,
-        semconv.GEN_AI_REQUEST_MODEL: _name(metadata.get("ls_model_name"))
-        or _name(asked.get("model"))
-        or _name(asked.get("model_name")),
-        semconv.GEN_AI_RESPONSE_MODEL: _name(answered.get("model_name"))
-        or _name(answered.get("model")),
+        semconv.GEN_AI_REQUEST_MODEL: name_of(metadata.get("ls_model_name"))
+        or name_of(asked.get("model"))
+        or name_of(asked.get("model_name")),
+        semconv.GEN_AI_RESPONSE_MODEL: name_of(answered.get("model_name"))
+        or name_of(answered.get("model")),
         semconv.GEN_AI_REQUEST_TEMPERATURE: _real(metadata.get("ls_temperature")),
         semconv.GEN_AI_REQUEST_MAX_TOKENS: _count(metadata.get("ls_max_tokens")),
         semconv.GEN_AI_OPERATION_NAME: "text_completion"
@@ -315,12 +263,6 @@ def _message(message: Any) -> Any:
 
 def _object(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _name(value: object) -> str | None:
-    if isinstance(value, str) and value:
-        return value
-    return str(value) if type(value) is int else None
 
 
 def _count(value: object) -> int | None:

@@ -28,7 +28,7 @@ from longpole.model.place import (
     user_tags,
 )
 from longpole.model.run import Kind, Status
-from longpole.storage.exchange.langsmith import keys, told
+from longpole.storage.exchange.langsmith import told
 from longpole.storage.exchange.parcel import Incoming, Refused
 from longpole.storage.store import SpanEnd, SpanStart
 
@@ -43,31 +43,9 @@ _SHAPES: Final = (
 )
 _NO_TAGS: Final[frozenset[str]] = frozenset()
 _STATUSES: Final = {status.value: status for status in Status}
-# Facts that Longpole computed, and how it tells what has a place of its own.
-_NOT_RECORDED: Final = frozenset(
-    {
-        semconv.LONGPOLE_RUN_ID,
-        semconv.LONGPOLE_STATUS,
-        keys.SPAN_ID,
-        keys.PARENT_SPAN_ID,
-        keys.START_NS,
-        keys.END_NS,
-        keys.ERROR_TYPE,
-        keys.ORIGINAL_START,
-        *(
-            f"{keys.OURS}{name}"
-            for name in (
-                "queue_wait_ns",
-                "self_ns",
-                "on_path_ns",
-                "slack_ns",
-                "drag_ns",
-                "wasted",
-                "unpriced",
-            )
-        ),
-    }
-)
+# How the wire tells what has a place of its own in an event.
+_NOT_KEPT: Final = semconv.NOT_RECORDED | {semconv.LONGPOLE_RUN_ID, semconv.LONGPOLE_STATUS}
+_ABOUT_RUN: Final = f"{semconv.LONGPOLE_PREFIX}run."
 
 
 @dataclass(slots=True)
@@ -90,7 +68,7 @@ class _Node:
 
     @property
     def span_id(self) -> str:
-        own = self.metadata.get(keys.SPAN_ID)
+        own = self.metadata.get(semconv.LONGPOLE_SPAN_ID)
         return own if isinstance(own, str) and own else span_id_of(str(self.run["id"]))
 
 
@@ -197,9 +175,12 @@ def _events(node: _Node, *, is_root: bool) -> Iterator[Incoming]:
 def _times(run: Json, metadata: Json) -> tuple[int, int | None]:
     start_ns = told.time_ns(run["start_time"]) or 0
     end_ns = told.time_ns(run.get("end_time"))
-    if keys.SPAN_ID not in metadata:
+    if semconv.LONGPOLE_SPAN_ID not in metadata:
         return start_ns, end_ns
-    own_start, own_end = metadata.get(keys.START_NS), metadata.get(keys.END_NS)
+    own_start, own_end = (
+        metadata.get(semconv.LONGPOLE_START_NS),
+        metadata.get(semconv.LONGPOLE_END_NS),
+    )
     return (
         own_start if type(own_start) is int else start_ns,
         # A run whose end Longpole had to make up for LangSmith has none.
@@ -210,7 +191,7 @@ def _times(run: Json, metadata: Json) -> tuple[int, int | None]:
 def _parent_span_id(node: _Node) -> str | None:
     if node.parent is not None:
         return node.parent.span_id
-    own = node.metadata.get(keys.PARENT_SPAN_ID)
+    own = node.metadata.get(semconv.LONGPOLE_PARENT_SPAN_ID)
     if isinstance(own, str) and own:
         return own
     parent = node.run.get("parent_run_id")
@@ -219,14 +200,14 @@ def _parent_span_id(node: _Node) -> str | None:
 
 def _recorded(metadata: Json) -> dict[str, Any]:
     """Return the attributes that Longpole had recorded of a run it exported."""
-    if keys.SPAN_ID not in metadata:
+    if semconv.LONGPOLE_SPAN_ID not in metadata:
         return {}
     return {
         key: value
         for key, value in metadata.items()
-        if (key.startswith(keys.OURS) or key == semconv.LONGPOLE_HOST)
-        and key not in _NOT_RECORDED
-        and not key.startswith(f"{keys.OURS}run.")
+        if (key.startswith(semconv.LONGPOLE_PREFIX) or key == semconv.LONGPOLE_HOST)
+        and key not in _NOT_KEPT
+        and not key.startswith(_ABOUT_RUN)
     } | {semconv.LONGPOLE_LANGCHAIN_RUN_ID: metadata.get(semconv.LONGPOLE_LANGCHAIN_RUN_ID)}
 
 
