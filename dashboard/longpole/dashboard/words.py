@@ -6,6 +6,7 @@ milliseconds, cents and percent. Text that comes from traces is made safe for wh
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -188,6 +189,19 @@ _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
 # Bare addresses become links whatever is escaped in them; an invisible joiner keeps them apart.
 _ADDRESS: Final = re.compile(r"(?=://)|(?<=\bwww)(?=\.)|(?=@)", re.IGNORECASE)
 WORD_JOINER: Final = "\u2060"
+
+
+def indented(text: str) -> str:
+    r"""Return JSON over several lines; a JSON text as itself, and what is no JSON as it is.
+
+    >>> indented('{"a":1}'), indented('"hi"'), indented("hi")
+    ('{\n  "a": 1\n}', 'hi', 'hi')
+    """
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def markdown(text: str) -> str:

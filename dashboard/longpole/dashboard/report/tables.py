@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -381,19 +380,11 @@ def _content(analysis: RunAnalysis, span: Span, content: Content) -> Html:
         ("Output", content.output_value, content.output_mime_type),
     ):
         if text is not None:
-            shown = _indented(text) if mime_type == "application/json" else text
+            shown = words.indented(text) if mime_type == "application/json" else text
             parts += [element("h5", title), preformatted(shown[:_CONTENT_CHARACTERS])]
             if len(shown) > _CONTENT_CHARACTERS:
                 parts.append(note(f"{_CONTENT_CHARACTERS:,} of {len(shown):,} characters."))
     return element("details", *parts)
-
-
-def _indented(text: str) -> str:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def runs_table(analyses: Sequence[RunAnalysis], names: Sequence[Html]) -> Html:

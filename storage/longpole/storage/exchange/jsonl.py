@@ -10,12 +10,10 @@ elsewhere. `docs/exchange-files.md` says what every field is.
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import IO, Any, BinaryIO, Final
 
 import orjson
 
@@ -26,6 +24,7 @@ from longpole.model.usage import Usage
 from longpole.storage.codec import plain
 from longpole.storage.exchange.columns import SpanRow, span_rows
 from longpole.storage.exchange.fields import Fields, MisfitError
+from longpole.storage.exchange.opening import BROKEN_GZIP, opened
 from longpole.storage.exchange.parcel import Incoming, Parcel, Refused
 from longpole.storage.exchange.recorded import attributes_of_root, attributes_of_span
 from longpole.storage.exchange.written import Written
@@ -38,8 +37,6 @@ HEADER: Final[Mapping[str, Any]] = {"type": "longpole", "schema": SCHEMA}
 _LINE_LIMIT_BYTES: Final = 2**29
 # What orjson reads but does not write again; no line of ours is nested that deeply.
 _DEPTH_LIMIT: Final = 250
-_GZIP_MAGIC: Final = b"\x1f\x8b"
-_BROKEN_GZIP: Final = (EOFError, zlib.error, gzip.BadGzipFile)
 
 # --- out --------------------------------------------------------------------------------------
 
@@ -119,34 +116,22 @@ def read_jsonl(path: Path) -> Iterator[Incoming]:
         ExchangeError: it cannot be read, does not begin with a header, or has a newer schema.
     """
     reading = _Reading(path)
-    try:
-        with _opened(path) as file:
+    with opened(path) as file:
+        try:
             for number, line in _lines(file):
                 yield from reading.line(number, line)
-    except _BROKEN_GZIP:
-        if not reading.has_begun:
-            raise ExchangeError(
-                f"{str(path)!r} is damaged, expected a whole gzip file; copy or export it again"
-            ) from None
-        where = f"what follows line {reading.last_line}"
-        yield Refused(where=where, why="the compressed file breaks off or is damaged here")
-    except OSError as error:
-        raise ExchangeError(
-            f"{str(path)!r} cannot be read ({error.strerror}), expected a file of JSON lines"
-        ) from None
+        except BROKEN_GZIP:
+            if not reading.has_begun:
+                raise
+            where = f"what follows line {reading.last_line}"
+            yield Refused(where=where, why="the compressed file breaks off or is damaged here")
     if not reading.has_begun:
         raise ExchangeError(
             f"{str(path)!r} is empty, expected {_shown(HEADER)!r} on its first line"
         )
 
 
-def _opened(path: Path) -> BinaryIO:
-    with path.open("rb") as file:
-        is_compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-    return cast("BinaryIO", gzip.open(path)) if is_compressed else path.open("rb")
-
-
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
     """Yield each line that is not blank with its number; `None` for one too long to hold."""
     number = 0
     while line := file.readline(_LINE_LIMIT_BYTES):

@@ -22,6 +22,8 @@ from longpole.storage.exchange.parcel import Refused
 # One line, one framed message or one document; a span has a few kilobytes.
 PIECE_BYTES: Final = 512 * 2**20
 _GZIP_MAGIC: Final = b"\x1f\x8b"
+BROKEN_GZIP: Final = (EOFError, gzip.BadGzipFile, zlib.error)
+"""What reading compressed data raises where it is damaged or breaks off."""
 
 Piece = tuple[str, Any]
 """Where in the file it stands, in words, and what was read: empty words are the whole file."""
@@ -43,7 +45,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
                 return
             with gzip.GzipFile(fileobj=file) as unpacked:
                 yield cast("IO[bytes]", unpacked)
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, *BROKEN_GZIP) as error:
         reason = getattr(error, "strerror", None) or error
         raise ExchangeError(f"cannot read {str(path)!r}: {reason}") from error
 
@@ -54,7 +56,7 @@ def guarded(pieces: Iterable[Piece]) -> Iterator[Piece]:
     try:
         for where, piece in pieces:
             yield where, piece
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except BROKEN_GZIP as error:
         if not where:
             raise
         yield where, Refused(where=f"after {where}", why=f"the file is damaged: {error}")

@@ -1,9 +1,9 @@
 """Parcels → OTLP: one request for a collector, or its JSON for a file.
 
 Every recorded attribute leaves as it was recorded; what the span itself knows is added where the
-record is silent, and so are the computed facts (`semconv.NOT_RECORDED`), which no reader of ours takes
-back. A span that has not ended leaves too: it ends at the last moment that its run knows of, and
-`longpole.status` says that this is no end.
+record is silent, and so are the computed facts (`semconv.NOT_RECORDED`), which no reader of ours
+takes back. A span that has not ended leaves too: it ends at the last moment that its run knows of,
+and `longpole.status` says that this is no end.
 
 Source: opentelemetry-proto 1.x, docs/specification.md (OTLP/JSON) and trace/v1/trace.proto.
 """

@@ -13,13 +13,11 @@ leaves what was there before.
 from __future__ import annotations
 
 import contextlib
-import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from longpole.model.errors import ExchangeError, MissingExtraError
 from longpole.storage.exchange.columns import (
@@ -32,6 +30,7 @@ from longpole.storage.exchange.columns import (
 )
 from longpole.storage.exchange.csv_out import json_text
 from longpole.storage.exchange.parcel import Parcel
+from longpole.storage.exchange.writing import new_file
 from longpole.storage.exchange.written import Written
 
 ARROW_TYPES: Final[Mapping[Cell, str]] = {
@@ -68,16 +67,16 @@ def write_parquet(parcels: Iterable[Parcel], folder: Path) -> Written:
     arrow = _Arrow()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _replacing(folder / "spans.parquet", folder / "runs.parquet") as (spans, runs):
-            return _write(arrow, parcels, spans, runs)
     except OSError as error:
         raise ExchangeError(
             f"{str(folder)!r} cannot be written ({error.strerror or error}), "
             "expected a folder with room in it; name another one"
         ) from error
+    with new_file(folder / "spans.parquet") as spans, new_file(folder / "runs.parquet") as runs:
+        return _write(arrow, parcels, spans, runs)
 
 
-def _write(arrow: _Arrow, parcels: Iterable[Parcel], spans: Path, runs: Path) -> Written:
+def _write(arrow: _Arrow, parcels: Iterable[Parcel], spans: BinaryIO, runs: BinaryIO) -> Written:
     with (
         contextlib.closing(_Table(arrow, SPAN_COLUMNS, spans)) as span_table,
         contextlib.closing(_Table(arrow, RUN_COLUMNS, runs)) as run_table,
@@ -89,20 +88,6 @@ def _write(arrow: _Arrow, parcels: Iterable[Parcel], spans: Path, runs: Path) ->
         span_table.finish()
         run_table.finish()
     return Written(run_table.rows, span_table.rows)
-
-
-@contextlib.contextmanager
-def _replacing(*paths: Path) -> Iterator[list[Path]]:
-    """Lend a temporary path for each; they take the place of the paths when all went well."""
-    ending = secrets.token_hex(4)
-    parts = [path.with_name(f".{path.name}.{ending}.part") for path in paths]
-    try:
-        yield parts
-        for part, path in zip(parts, paths, strict=True):
-            os.replace(part, path)
-    finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
 
 
 class _Arrow:
@@ -189,7 +174,7 @@ def _exact_of(of: Callable[[Any], Any]) -> Callable[[Any], str | None]:
 class _Table:
     """One file in the making."""
 
-    def __init__(self, arrow: _Arrow, columns: Sequence[Column[Any]], path: Path) -> None:
+    def __init__(self, arrow: _Arrow, columns: Sequence[Column[Any]], file: BinaryIO) -> None:
         self.rows = 0
         self._arrow = arrow
         self._columns = tuple(_stored_columns(columns))
@@ -203,7 +188,7 @@ class _Table:
                 for column in self._columns
             ]
         )
-        self._writer = arrow.parquet.ParquetWriter(path, self._schema, compression="zstd")
+        self._writer = arrow.parquet.ParquetWriter(file, self._schema, compression="zstd")
         self._slice: list[list[Any]] = [[] for _ in self._columns]
         self._slice_characters = 0
         self._batches: list[Any] = []

@@ -23,6 +23,7 @@ from longpole.model.run import Kind, Run, Span, Status
 from longpole.model.usage import Usage
 from longpole.storage.exchange.lanes import Bar, Layout, lay_out
 from longpole.storage.exchange.parcel import Parcel
+from longpole.storage.exchange.written import Written
 
 _SPOOL_BYTES: Final = 8_000_000
 _NS_PER_US: Final = 1_000
@@ -41,7 +42,7 @@ Timed = tuple[int | None, Event]
 """An event and when it is, in nanoseconds since the epoch; names of threads have no time."""
 
 
-def write_perfetto(parcels: Iterable[Parcel], out: BinaryIO) -> None:
+def write_perfetto(parcels: Iterable[Parcel], out: BinaryIO) -> Written:
     """Write one trace file; one run at a time is held.
 
     Raises:
@@ -50,7 +51,7 @@ def write_perfetto(parcels: Iterable[Parcel], out: BinaryIO) -> None:
     # The first moment of all is known only after the last run, so times are filled in then.
     with SpooledTemporaryFile(max_size=_SPOOL_BYTES) as spool:
         base_ns: int | None = None
-        runs = 0
+        runs = spans = 0
         process_id = 1
         for parcel in parcels:
             trace = _trace_of(parcel, process_id)
@@ -59,6 +60,7 @@ def write_perfetto(parcels: Iterable[Parcel], out: BinaryIO) -> None:
                     base_ns = at_ns
                 spool.write(_spooled(at_ns, event))
             runs += 1
+            spans += len(parcel.run.spans)
             process_id += trace.layout.lanes
         spool.seek(0)
         out.write(b'{"traceEvents":[')
@@ -67,6 +69,7 @@ def write_perfetto(parcels: Iterable[Parcel], out: BinaryIO) -> None:
             out.write(_settled(line, base_ns or 0))
         about = {"producer": "longpole", "runs": runs, "epoch_start_ns": str(base_ns or 0)}
         out.write(b'\n],"displayTimeUnit":"ms","otherData":%s}\n' % orjson.dumps(about))
+    return Written(runs, spans)
 
 
 def _spooled(at_ns: int | None, event: Event) -> bytes:

@@ -64,7 +64,7 @@ def chosen_parcels(
         chosen: the values of `selection_options`.
         alone: whether the last run is meant when nothing is chosen.
     """
-    if alone and not any(value for key, value in chosen.items()):
+    if alone and not any(chosen.values()):
         chosen = {**chosen, "references": ("last",)}
     opened = open_store(store, mode="read")
     try:
@@ -98,25 +98,6 @@ def tell(output: str, written: Written, *, as_json: bool) -> None:
         f"{runs:,} run{'' if runs == 1 else 's'}, {spans:,} span{'' if spans == 1 else 's'} "
         f"in {words.plain(output)}"
     )
-
-
-class Counted:
-    """Parcels on their way through, counted."""
-
-    def __init__(self, parcels: Iterator[Parcel]) -> None:
-        self._parcels = parcels
-        self._runs = self._spans = 0
-
-    def __iter__(self) -> Iterator[Parcel]:
-        for parcel in self._parcels:
-            self._runs += 1
-            self._spans += len(parcel.run.spans)
-            yield parcel
-
-    @property
-    def written(self) -> Written:
-        """How many have gone through."""
-        return Written(self._runs, self._spans)
 
 
 @click.command(short_help="JSON lines that `longpole import` takes in as they were.")
@@ -193,9 +174,8 @@ def perfetto(
         chosen_parcels(store, with_content, redact, chosen, alone=True) as parcels,
         output_file(output) as out,
     ):
-        counted = Counted(parcels)
-        write_perfetto(counted, out)
-    tell(output, counted.written, as_json=as_json)
+        written = write_perfetto(parcels, out)
+    tell(output, written, as_json=as_json)
     if output != STDOUT and not as_json:
         click.echo("Open it at https://ui.perfetto.dev; it is read by your browser, not sent.")
 

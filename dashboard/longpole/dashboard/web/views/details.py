@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import streamlit as st
 
 from longpole.analysis.result import RunAnalysis, SpanFacts
@@ -158,16 +156,8 @@ def _content(run_id: str, span_id: str) -> None:
 
 def _value(text: str, mime_type: str | None) -> None:
     """Show content as text, indented where it is JSON; never as markup."""
-    shown = _indented(text) if mime_type == "application/json" else text
+    shown = words.indented(text) if mime_type == "application/json" else text
     language = "json" if mime_type == "application/json" else None
     st.code(shown[:_CONTENT_CHARACTERS], language=language, wrap_lines=True)
     if len(shown) > _CONTENT_CHARACTERS:
         st.caption(f"The first {_CONTENT_CHARACTERS:,} of {len(shown):,} characters.")
-
-
-def _indented(text: str) -> str:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)

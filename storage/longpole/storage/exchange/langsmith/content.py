@@ -31,7 +31,7 @@ def inputs_of(kind: Kind, value: str | None, mime_type: str | None) -> Json:
     found = parsed(value, mime_type)
     if kind is Kind.LLM:
         if _is_messages(found):
-            return {"messages": [_message(one) for one in found]}
+            return _messages(found)
         if isinstance(found, list) and found and all(isinstance(one, str) for one in found):
             return {"prompts": found}
     if kind is Kind.RETRIEVER and isinstance(found, str):
@@ -44,11 +44,8 @@ def outputs_of(kind: Kind, value: str | None, mime_type: str | None) -> Json:
     if value is None:
         return {}
     found = parsed(value, mime_type)
-    if kind is Kind.LLM:
-        if _is_messages(found):
-            return {"messages": [_message(one) for one in found]}
-        if _is_message(found):
-            return {"messages": [_message(found)]}
+    if kind is Kind.LLM and (_is_message(found) or _is_messages(found)):
+        return _messages(found if isinstance(found, list) else [found])
     if kind is Kind.RETRIEVER and _is_documents(found):
         return {"documents": [{"type": "Document", **one} for one in found]}
     return dict(found) if isinstance(found, dict) else {"output": found}
@@ -76,6 +73,10 @@ def _is_documents(value: Any) -> bool:
     return isinstance(value, list) and all(
         isinstance(one, dict) and "page_content" in one for one in value
     )
+
+
+def _messages(messages: Sequence[Any]) -> Json:
+    return {"messages": [_message(one) for one in messages]}
 
 
 def _message(message: Mapping[str, Any]) -> Json:
