@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -159,3 +161,33 @@ def any_spans(draw: st.DrawFn) -> list[Span]:
 def any_runs(draw: st.DrawFn) -> Run:
     """What `assemble` makes of such spans."""
     return assemble("e" * 32, draw(any_spans()))
+
+
+def as_stored(run: Run) -> Run:
+    """Return a run as a store gives it back: costs are computed later, and nobody runs it."""
+    return replace(
+        run,
+        repairs=(),
+        trace_id=None,
+        spans=tuple(
+            replace(
+                span,
+                cost_usd=None,
+                unpriced=None,
+                status=Status.LOST if span.end_ns is None else span.status,
+            )
+            for span in run.spans
+        ),
+    )
+
+
+def json_values(keys: Sequence[str]) -> st.SearchStrategy[Any]:
+    """JSON of any shape whose objects often have these keys."""
+    return st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(keys) | st.text(max_size=5), inner, max_size=4)
+        ),
+        max_leaves=25,
+    )

@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -30,27 +29,15 @@ from longpole.storage import Recorder, RunQuery, open_store
 from longpole.storage.rows import events_from_run
 from longpole.storage.sqlite import SqliteStore
 from longpole.tracer import LongpoleHandler
-from longpole.tracer.demo import run_scenes
 from tests.browser.recording import new_store_url, record
 from tests.browser.stories import panel
 from tests.dashboard.contract import check_document, check_run_object
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that holds the demo's runs, recorded fast; tests leave it as it is."""
-    path = tmp_path_factory.mktemp("demo") / "demo.db"
-    handler = LongpoleHandler(str(path))
-    run_scenes(handler, speed=200.0)
-    assert handler.flush(30.0)
-    handler.close()
-    return path
-
-
 @pytest.fixture
-def store(recorded: Path, tmp_path: Path) -> Path:
-    """A copy of it that a test may change."""
-    return Path(shutil.copy(recorded, tmp_path / "runs.db"))
+def store(demo: Path) -> Path:
+    """The demo's runs, for a test to change."""
+    return demo
 
 
 def longpole(*arguments: str, store: Path | str | None = None) -> Result:

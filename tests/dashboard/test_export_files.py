@@ -6,35 +6,19 @@ import csv
 import gzip
 import io
 import json
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet  # type: ignore[import-untyped]
 import pytest
 from click.testing import CliRunner, Result
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from longpole.dashboard.cli.main import main
 from longpole.storage import RunQuery, open_store
 from longpole.storage.exchange.otlp_out import to_json, to_request
-from longpole.tracer import LongpoleHandler
-from longpole.tracer.demo import run_scenes
+from tests.storage.exchange.collector import Collector, Reply, collecting
 from tests.storage.exchange.packed import packed_run
 from tests.storage.exchange.stores import fill, small_run
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("demo") / "demo.db"
-    handler = LongpoleHandler(str(path))
-    run_scenes(handler, speed=200.0)
-    assert handler.flush(30.0)
-    handler.close()
-    return path
 
 
 def longpole(*arguments: str, store: Path) -> Result:
@@ -110,13 +94,15 @@ def test_a_report_holds_contents_only_when_asked_to(tmp_path: Path) -> None:
 
 
 def test_an_export_that_fails_leaves_what_was_there(tmp_path: Path, demo: Path) -> None:
-    file = tmp_path / "runs.jsonl"
+    folder = tmp_path / "out"
+    folder.mkdir()
+    file = folder / "runs.jsonl"
     file.write_text("before")
     result = longpole("export", "jsonl", "nosuchrun", "-o", str(file), store=demo)
 
     assert result.exit_code == 1
     assert file.read_text() == "before"
-    assert [path.name for path in tmp_path.iterdir()] == ["runs.jsonl"]
+    assert [path.name for path in folder.iterdir()] == ["runs.jsonl"]
     elsewhere = longpole("export", "jsonl", "-o", str(tmp_path / "no" / "x"), store=demo)
     assert elsewhere.stderr.startswith("error: cannot write")
 
@@ -163,45 +149,13 @@ def test_files_are_recognised_and_one_bad_one_does_not_stop_the_others(tmp_path:
     assert len(ids_in(tmp_path / "s.db")) == 1
 
 
-@dataclass(slots=True)
-class Backend:
-    url: str = ""
-    spans: dict[str, int] = field(default_factory=dict)
-    codes: list[int] = field(default_factory=list)
-
-
 @pytest.fixture
-def backend() -> Iterator[Backend]:
-    told = Backend()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = gzip.decompress(self.rfile.read(int(self.headers["Content-Length"])))
-            code = told.codes.pop(0) if told.codes else 200
-            if code == 200:
-                for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                    for span in resource.scope_spans[0].spans:
-                        key = span.span_id.hex()
-                        told.spans[key] = told.spans.get(key, 0) + 1
-            self.send_response(code)
-            self.send_header("Content-Type", "application/x-protobuf")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    told.url = f"http://127.0.0.1:{server.server_address[1]}"
-    yield told
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def backend() -> Iterator[Collector]:
+    with collecting() as told:
+        yield told
 
 
-def test_otlp_sends_every_span_once(tmp_path: Path, backend: Backend) -> None:
+def test_otlp_sends_every_span_once(tmp_path: Path, backend: Collector) -> None:
     fill(tmp_path / "runs.db", 1_790_000_000_000_000_000, runs=400).close()
     command = ("export", "otlp", "--endpoint", backend.url)
     first = longpole(*command, store=tmp_path / "runs.db")
@@ -210,13 +164,12 @@ def test_otlp_sends_every_span_once(tmp_path: Path, backend: Backend) -> None:
     assert first.exit_code == again.exit_code == 0
     assert "1,600 spans sent" in first.output
     assert "400 runs sent before and unchanged" in again.output
-    assert len(backend.spans) == 1600
-    assert set(backend.spans.values()) == {1}
+    assert len(backend.span_ids) == len(set(backend.span_ids)) == 1600
 
 
-def test_otlp_ticks_off_only_what_was_acknowledged(tmp_path: Path, backend: Backend) -> None:
+def test_otlp_ticks_off_only_what_was_acknowledged(tmp_path: Path, backend: Collector) -> None:
     fill(tmp_path / "runs.db", 1_790_000_000_000_000_000, runs=300).close()
-    backend.codes = [200, 400]
+    backend.replies = [Reply(), Reply(code=400)]
     command = ("export", "otlp", "--endpoint", backend.url)
     first = longpole(*command, store=tmp_path / "runs.db")
     again = longpole(*command, "--retry-failed", store=tmp_path / "runs.db")
@@ -224,13 +177,12 @@ def test_otlp_ticks_off_only_what_was_acknowledged(tmp_path: Path, backend: Back
     assert first.exit_code == 1
     assert "refused" in first.output
     assert again.exit_code == 0
-    assert set(backend.spans.values()) == {1}
-    assert len(backend.spans) == 1200
+    assert len(backend.span_ids) == len(set(backend.span_ids)) == 1200
 
 
-def test_a_wrong_otlp_key_ends_the_export_at_once(tmp_path: Path, backend: Backend) -> None:
+def test_a_wrong_otlp_key_ends_the_export_at_once(tmp_path: Path, backend: Collector) -> None:
     fill(tmp_path / "runs.db", 1_790_000_000_000_000_000, runs=3).close()
-    backend.codes = [401]
+    backend.replies = [Reply(code=401)]
     result = longpole("export", "otlp", "--endpoint", backend.url, store=tmp_path / "runs.db")
 
     assert result.exit_code == 1

@@ -19,8 +19,6 @@ from click.testing import CliRunner, Result
 from longpole.dashboard.cli.main import main
 from longpole.storage import RunQuery, open_store
 from longpole.storage.rows import events_from_run
-from longpole.tracer import LongpoleHandler
-from longpole.tracer.demo import run_scenes
 from tests.langsmith.faults import Faults
 from tests.langsmith.server import API_KEY, StandIn
 from tests.storage.exchange.stores import RECORDER, fill, small_run
@@ -57,16 +55,6 @@ def started(stand_in: StandIn, store: Path, *arguments: str) -> subprocess.Popen
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("demo") / "demo.db"
-    handler = LongpoleHandler(str(path))
-    run_scenes(handler, speed=200.0)
-    assert handler.flush(30.0)
-    handler.close()
-    return path
 
 
 def edges(spans: Sequence[Any], parent: str) -> set[tuple[str, str | None]]:

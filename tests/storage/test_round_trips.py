@@ -16,7 +16,7 @@ from longpole.storage import Recorder, RunQuery, RunSummary, SpanStart, open_sto
 from longpole.storage.codec import decode, encode
 from longpole.storage.rows import events_from_run
 from longpole.storage.writer import Writer
-from tests.strategies import any_runs, recorded_runs
+from tests.strategies import any_runs, as_stored, recorded_runs
 
 ME = Recorder(recorder_id="a" * 16, pid=1, host="here")
 
@@ -26,24 +26,6 @@ _counter = iter(range(10**9))
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("round-trips")
-
-
-def _stored(run: Run) -> Run:
-    """Return a run as a store gives it back: costs are computed later, and nobody runs it."""
-    return replace(
-        run,
-        repairs=(),
-        trace_id=None,
-        spans=tuple(
-            replace(
-                span,
-                cost_usd=None,
-                unpriced=None,
-                status=Status.LOST if span.end_ns is None else span.status,
-            )
-            for span in run.spans
-        ),
-    )
 
 
 def _sane(run: Run) -> Run:
@@ -68,7 +50,7 @@ def test_a_run_comes_back_as_it_was(folder: Path, run: Run) -> None:
     back = store.load_run(run.run_id)
     store.close()
 
-    assert replace(back, trace_id=None) == _stored(run)
+    assert replace(back, trace_id=None) == as_stored(run)
 
 
 @given(any_runs(), st.integers(0, 2**32))

@@ -16,6 +16,7 @@ from longpole.model.errors import ExchangeError
 from longpole.storage import Recorder, SpanEnd, SpanStart, open_store
 from longpole.storage.exchange.jaeger import read_jaeger
 from longpole.storage.exchange.parcel import Refused
+from tests.strategies import json_values
 
 ME = Recorder(recorder_id="a" * 16, pid=1, host="here")
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -251,17 +252,10 @@ KEYS = [
     *("traceID", "spanID", "operationName", "references", "startTime", "duration", "tags", "logs"),
     *("processID", "process", "parentSpanID", "key", "type", "value", "fields", "refType"),
 ]
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), inner, max_size=4)
-    ),
-    max_leaves=25,
-)
+json_of_traces = json_values(KEYS)
 
 
-@given(st.dictionaries(st.sampled_from(KEYS), json_values, max_size=6), json_values)
+@given(st.dictionaries(st.sampled_from(KEYS), json_of_traces, max_size=6), json_of_traces)
 @settings(max_examples=150, deadline=None)
 def test_an_odd_span_is_either_read_or_refused(
     folder: Path, odd: dict[str, Any], trace: Any

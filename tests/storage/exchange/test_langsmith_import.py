@@ -30,7 +30,6 @@ from longpole.storage.exchange.langsmith import told
 from longpole.storage.exchange.langsmith.files import events_of_runs
 from longpole.storage.exchange.parcel import Refused
 from longpole.tracer import LongpoleHandler
-from longpole.tracer.demo import run_scenes
 from tests.langsmith.server import API_KEY, StandIn
 
 Json = dict[str, Any]
@@ -157,16 +156,6 @@ def test_a_live_langsmith_trace_has_the_places_that_longpole_records(
     (theirs,) = runs_in(tmp_path / "theirs.db")
     assert shape_of(theirs) == shape_of(own)
     assert theirs.tags == own.tags == ("prod",)
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("demo") / "demo.db"
-    handler = LongpoleHandler(str(path))
-    run_scenes(handler, speed=200.0)
-    assert handler.flush(30.0)
-    handler.close()
-    return path
 
 
 def bare(run: Run) -> Run:

@@ -36,7 +36,7 @@ from longpole.storage.exchange.otlp_out import to_json, to_request
 from longpole.storage.exchange.parcel import Incoming, Parcel, Refused
 from longpole.tracer import LongpoleHandler
 from longpole.tracer.demo import run_scenes
-from tests.strategies import BEGIN_NS, any_runs, recorded_runs
+from tests.strategies import BEGIN_NS, any_runs, as_stored, json_values, recorded_runs
 
 ME = Recorder(recorder_id="a" * 16, pid=1, host="here")
 NOW_NS = BEGIN_NS + 10**12
@@ -102,24 +102,6 @@ def fresh(run: Run) -> Run:
     return replace(run, run_id=f"{next(_counter):032x}")
 
 
-def as_recorded(run: Run) -> Run:
-    """Return a run without what is computed; nobody runs the spans that have not ended."""
-    return replace(
-        run,
-        repairs=(),
-        trace_id=None,
-        spans=tuple(
-            replace(
-                span,
-                cost_usd=None,
-                unpriced=None,
-                status=Status.LOST if span.end_ns is None else span.status,
-            )
-            for span in run.spans
-        ),
-    )
-
-
 def sane(run: Run) -> Run:
     """Return a run as one can be recorded: what has ended has another status than running."""
     return replace(
@@ -146,8 +128,8 @@ def test_a_run_comes_back_as_it_was_over_protobuf_and_json(store: Store, run: Ru
     written = to_json(to_request([bare_parcel(other)]))
     by_json, _ = stored(store, other.run_id, incoming_from_document(orjson.loads(written)))
 
-    assert as_recorded(by_protobuf) == as_recorded(one)
-    assert as_recorded(by_json) == as_recorded(other)
+    assert as_stored(by_protobuf) == as_stored(one)
+    assert as_stored(by_json) == as_stored(other)
 
 
 def test_recorded_runs_come_back_with_all_that_was_recorded(
@@ -160,7 +142,7 @@ def test_recorded_runs_come_back_with_all_that_was_recorded(
     for parcel in parcels:
         run_id = parcel.run.run_id
         back, contents = store.load_run(run_id), store.load_contents(run_id)
-        assert as_recorded(back) == as_recorded(parcel.run)
+        assert as_stored(back) == as_stored(parcel.run)
         assert back.trace_id == parcel.run.trace_id
         for span_id, content in parcel.contents.items():
             again = contents[span_id]
@@ -569,17 +551,10 @@ KEYS = [
     *("resource", "scope", "attributes", "key", "value", "events", "links", "status", "code"),
     *("startTimeUnixNano", "endTimeUnixNano", "intValue", "arrayValue", "kvlistValue", "values"),
 ]
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), inner, max_size=4)
-    ),
-    max_leaves=25,
-)
+json_of_traces = json_values(KEYS)
 
 
-@given(st.binary(max_size=300) | json_values.map(lambda one: json.dumps(one).encode()))
+@given(st.binary(max_size=300) | json_of_traces.map(lambda one: json.dumps(one).encode()))
 @settings(max_examples=150, deadline=None)
 def test_garbage_is_refused_in_words(folder: Path, content: bytes) -> None:
     path = folder / "garbage"
@@ -593,8 +568,8 @@ def test_garbage_is_refused_in_words(folder: Path, content: bytes) -> None:
 
 
 @given(
-    st.dictionaries(st.sampled_from(KEYS), json_values, max_size=6),
-    st.lists(st.fixed_dictionaries({"key": st.text(max_size=5), "value": json_values})),
+    st.dictionaries(st.sampled_from(KEYS), json_of_traces, max_size=6),
+    st.lists(st.fixed_dictionaries({"key": st.text(max_size=5), "value": json_of_traces})),
 )
 @settings(max_examples=100, deadline=None)
 def test_an_odd_span_is_either_stored_or_refused(
