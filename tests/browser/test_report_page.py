@@ -43,11 +43,17 @@ def open_report(browser: Browser, tmp_path: Path) -> Iterator[OpenReport]:
     """Open reports on runs; in the end none may have erred or asked for anything but itself."""
     watched: list[Watched] = []
 
-    def open_(*runs: Run, **context: Any) -> Page:
+    def open_(*runs: Run, is_comparison: bool = False, **context: Any) -> Page:
         path = tmp_path / "report.html"
         parcels = [_parcel(run) for run in runs]
         path.write_text(
-            html_report(parcels, with_content=False, version="1.0", made_ns=NOW_NS),
+            html_report(
+                parcels,
+                with_content=False,
+                version="1.0",
+                made_ns=NOW_NS,
+                is_comparison=is_comparison,
+            ),
             encoding="utf-8",
         )
         context.setdefault("viewport", {"width": 1440, "height": 900})
@@ -106,6 +112,24 @@ def test_no_width_makes_the_page_scroll_sideways(open_report: OpenReport, width:
         host.scroll_into_view_if_needed()
         expect(host.locator(".main-svg").first).to_be_visible()
 
+    assert page.evaluate(_OVERFLOW) == 0
+
+
+@pytest.mark.parametrize("width", [400, 1440])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_comparison_fits_every_width_and_theme(
+    open_report: OpenReport, width: int, scheme: str
+) -> None:
+    page = open_report(
+        stories.failing(1),
+        stories.panel(2),
+        is_comparison=True,
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+    )
+
+    expect(page.get_by_role("heading", name="Compared")).to_be_visible()
+    expect(page.locator(".sentence").first).to_contain_text("slower")
     assert page.evaluate(_OVERFLOW) == 0
 
 

@@ -39,15 +39,15 @@ def _short(label: str) -> str:
     return f"{words.short_name(name)}[{key}]{rest}" if key.isdecimal() else f"{key}{rest}"
 
 
-def what_counts(comparison: RunComparison, limit: int) -> Sequence[Pair]:
-    """Return the pairs that made most of the difference, or failed only afterwards."""
+def what_counts(comparison: RunComparison) -> Sequence[Pair]:
+    """Return the pairs that made a difference, most of it first, or failed only afterwards."""
     told = [pair for pair in comparison.pairs if pair.path_delta_ns or pair.is_worse]
     told.sort(key=lambda pair: (-abs(pair.path_delta_ns), pair.depth))
-    return told[:limit]
+    return told
 
 
-def verdict(comparison: RunComparison) -> str:
-    """Return the one sentence that says what has changed."""
+def verdict(comparison: RunComparison) -> Sequence[str]:
+    """Return the phrases of the sentence that says what has changed."""
     before, after = comparison.before.facts, comparison.after.facts
     delta_ns = comparison.wall_delta_ns
     if not delta_ns:
@@ -58,7 +58,7 @@ def verdict(comparison: RunComparison) -> str:
         how = "slower" if delta_ns > 0 else "faster"
         walls = f"{words.duration(before.wall_ns)} → {words.duration(after.wall_ns)}"
         first = f"{words.duration(abs(delta_ns))} {how}{share}: {walls}"
-    return " · ".join(part for part in (first, _dearer(comparison), _retries(comparison)) if part)
+    return [part for part in (first, _dearer(comparison), _retries(comparison)) if part]
 
 
 def _dearer(comparison: RunComparison) -> str:

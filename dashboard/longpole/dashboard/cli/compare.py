@@ -30,7 +30,6 @@ from longpole.model.pricing import PriceBook
 from longpole.storage import open_store
 
 _ROWS_SHOWN: Final = 20
-_ALL: Final = 1_000_000
 
 
 @click.command()
@@ -58,10 +57,10 @@ def compare(before: str, after: str, store: str, as_json: bool, whole: bool) -> 
     if as_json:
         write_json(compare_document(comparison))
     else:
-        print_comparison(comparison, console(), limit=_ALL if whole else _ROWS_SHOWN)
+        print_comparison(comparison, console(), limit=None if whole else _ROWS_SHOWN)
 
 
-def print_comparison(comparison: RunComparison, out: Console, *, limit: int) -> None:
+def print_comparison(comparison: RunComparison, out: Console, *, limit: int | None) -> None:
     """Write two runs side by side to a console."""
     for word, analysis in (("before", comparison.before), ("after ", comparison.after)):
         run = analysis.run
@@ -69,16 +68,17 @@ def print_comparison(comparison: RunComparison, out: Console, *, limit: int) -> 
         line.append(words.plain(run.name), style="bold")
         line.append(f"  {run.run_id[:8]}  {words.moment(run.root.start_ns)}", style="dim")
         out.print(line)
-    out.print(Text(verdict(comparison)))
-    told = what_counts(comparison, _ALL)
+    out.print(Text(" · ".join(verdict(comparison))))
+    told = what_counts(comparison)
     if not told:
         out.print(Text("no span differs on the critical path", style="dim"))
         return
     out.print()
     _print_pairs(comparison, told[:limit], out)
-    if len(told) > limit:
-        left_ns = sum(pair.path_delta_ns for pair in told[limit:])
-        counted = words.count(len(told) - limit, "span")
+    left = told[limit:] if limit is not None else ()
+    if left:
+        left_ns = sum(pair.path_delta_ns for pair in left)
+        counted = words.count(len(left), "span")
         out.print(
             Text(f"{counted} left out, {signed_duration(left_ns)} in all; --all shows them", "dim")
         )

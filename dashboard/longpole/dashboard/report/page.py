@@ -141,7 +141,16 @@ def _comparison(compared: RunComparison) -> Html:
     return element(
         "section",
         element("h2", "Compared"),
-        element("p", element("b", verdict(compared)), class_="sentence"),
+        element(
+            "p",
+            # A space between them, so that a line breaks after the dot that the style sheet adds.
+            *(
+                part
+                for phrase in verdict(compared)
+                for part in (element("span", element("b", phrase)), " ")
+            ),
+            class_="sentence",
+        ),
         element(
             "p",
             "Times on the critical path; their differences add up to that of the walls.",

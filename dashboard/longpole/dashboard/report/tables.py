@@ -56,7 +56,7 @@ class _Column:
 
 def comparison_table(comparison: RunComparison) -> Html | None:
     """Return what made the difference between two runs; `None` when nothing did."""
-    told = what_counts(comparison, MAX_SEGMENTS)
+    told = what_counts(comparison)[:MAX_SEGMENTS]
     if not told:
         return None
     columns = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -57,164 +57,164 @@ def delivering_options(command: Command) -> Command:
     return command
 
 
-def deliver(
-    store: Store,
-    destination: Destination,
-    chosen: Selection,
-    leaving: Leaving,
-    how: How,
-    *,
-    shift_ns: Callable[[Parcel], int] = lambda _: 0,
-) -> None:
-    """Send what was chosen and say what became of it; exits 1 when something did not go.
+class Exporting:
+    """One export from the command line: its store, its destination, and what was asked for.
 
-    Raises:
-        LongpoleError: the destination takes nothing, or the store cannot be used.
+    Args:
+        store: open for writing.
+        destination: where to.
+        chosen: which runs.
+        leaving: what of them may leave.
+        how: what was asked for of the delivery.
+        shift_ns: what to add to the times of a run.
     """
-    run_ids = chosen.run_ids(store)
-    if how.dry_run:
-        _preview(store, destination, run_ids, leaving, how, shift_ns)
-        return
-    report = _sent(store, destination, run_ids, leaving, how, shift_ns)
-    _show(report, destination, how)
-    if how.follow:
-        _follow(store, destination, chosen, leaving, how, shift_ns)
-    elif not report.is_complete:
-        sys.exit(1)
 
+    def __init__(
+        self,
+        store: Store,
+        destination: Destination,
+        chosen: Selection,
+        leaving: Leaving,
+        how: How,
+        *,
+        shift_ns: Callable[[Parcel], int] = lambda _: 0,
+    ) -> None:
+        self._store = store
+        self._destination = destination
+        self._chosen = chosen
+        self._leaving = leaving
+        self._how = how
+        self._shift_ns = shift_ns
 
-def _sent(
-    store: Store,
-    destination: Destination,
-    run_ids: Iterable[str],
-    leaving: Leaving,
-    how: How,
-    shift_ns: Callable[[Parcel], int],
-) -> Report:
-    errors = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("runs"),
-        TimeElapsedColumn(),
-        console=errors,
-        transient=True,
-        disable=not errors.is_terminal,
-    )
-    task = bar.add_task("sending", total=None)
+    def run(self) -> None:
+        """Send what was chosen and say what became of it; exits 1 when something did not go.
 
-    def progress(report: Report) -> None:
-        bar.update(task, completed=report.runs + len(report.waiting))
+        Raises:
+            LongpoleError: the destination takes nothing, or the store cannot be used.
+        """
+        if self._how.dry_run:
+            self._preview()
+            return
+        report = self._send()
+        self._show(report)
+        if self._how.follow:
+            self._follow()
+        elif not report.is_complete:
+            sys.exit(1)
 
-    delivery = Delivery(
-        store,
-        destination,
-        shift_ns=shift_ns,
-        clock_ns=time.time_ns,
-        retry_refused=how.retry_failed,
-        force=how.force,
-        progress=progress,
-    )
-    due = list(delivery.due(run_ids))
-    bar.update(task, total=len(due))
-    with bar:
-        return delivery.deliver(leaving.parcels(store, due, time.time_ns()))
+    def _delivery(self, progress: Callable[[Report], None] = lambda _: None) -> Delivery:
+        return Delivery(
+            self._store,
+            self._destination,
+            shift_ns=self._shift_ns,
+            clock_ns=time.time_ns,
+            retry_refused=self._how.retry_failed,
+            force=self._how.force,
+            progress=progress,
+        )
 
+    def _parcels(self, run_ids: Iterable[str]) -> Iterator[Parcel]:
+        return self._leaving.parcels(self._store, run_ids, time.time_ns())
 
-def _follow(
-    store: Store,
-    destination: Destination,
-    chosen: Selection,
-    leaving: Leaving,
-    how: How,
-    shift_ns: Callable[[Parcel], int],
-) -> None:
-    """Send what ends from now on, and try again what waits."""
-    click.echo("Following; end it with Ctrl+C.", err=True)
-    seen = -1
-    try:
-        while True:
-            token = store.state().token
-            if token != seen:
-                seen = token
-                report = _sent(store, destination, chosen.run_ids(store), leaving, how, shift_ns)
-                if report.runs or report.waiting:
-                    _show(report, destination, how)
-                    # Whoever reads this through a pipe follows too.
-                    sys.stdout.flush()
-                if report.waiting or report.stopped:
-                    seen = -1
-            time.sleep(_LOOK_AGAIN_S)
-    except KeyboardInterrupt:
-        click.echo("", err=True)
+    def _send(self) -> Report:
+        errors = Console(stderr=True)
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("runs"),
+            TimeElapsedColumn(),
+            console=errors,
+            transient=True,
+            disable=not errors.is_terminal,
+        )
+        task = bar.add_task("sending", total=None)
+
+        def progress(report: Report) -> None:
+            bar.update(task, completed=report.runs + len(report.waiting))
+
+        delivery = self._delivery(progress)
+        due = list(delivery.due(self._chosen.run_ids(self._store)))
+        bar.update(task, total=len(due))
+        with bar:
+            return delivery.deliver(self._parcels(due))
+
+    def _follow(self) -> None:
+        """Send what ends from now on, and try again what waits."""
+        click.echo("Following; end it with Ctrl+C.", err=True)
+        seen = -1
+        try:
+            while True:
+                token = self._store.state().token
+                if token != seen:
+                    report = self._send()
+                    if report.runs or report.waiting:
+                        self._show(report)
+                        # Whoever reads this through a pipe follows too.
+                        sys.stdout.flush()
+                    seen = -1 if report.waiting or report.stopped else token
+                time.sleep(_LOOK_AGAIN_S)
+        except KeyboardInterrupt:
+            click.echo("", err=True)
+
+    def _preview(self) -> None:
+        delivery = self._delivery()
+        runs = spans = size_bytes = shifted = 0
+        for parcel in self._parcels(delivery.due(self._chosen.run_ids(self._store))):
+            shift_ns = self._shift_ns(parcel)
+            items = list(self._destination.items(parcel, shift_ns))
+            runs, spans = runs + 1, spans + len(items)
+            size_bytes += sum(item.size_bytes for item in items)
+            shifted += bool(shift_ns)
+        preview = {
+            "runs": runs,
+            "spans": spans,
+            "bytes": size_bytes,
+            "runs_shifted": shifted,
+            "already_there": delivery.report.done_before,
+        }
+        if self._how.as_json:
+            write_json({"destination": self._destination.name, "dry_run": True, **preview})
+        else:
+            _print_preview(self._destination, preview)
+
+    def _show(self, report: Report) -> None:
+        if self._how.as_json:
+            write_json({"destination": self._destination.name, **describe(report)})
+        else:
+            _print_report(self._destination, report)
 
 
 # --- what is said -----------------------------------------------------------------------------
 
 
-def _preview(
-    store: Store,
-    destination: Destination,
-    run_ids: Iterable[str],
-    leaving: Leaving,
-    how: How,
-    shift_ns: Callable[[Parcel], int],
-) -> None:
-    delivery = Delivery(
-        store,
-        destination,
-        shift_ns=shift_ns,
-        clock_ns=time.time_ns,
-        retry_refused=how.retry_failed,
-        force=how.force,
-    )
-    runs = spans = size_bytes = shifted = 0
-    for parcel in leaving.parcels(store, delivery.due(run_ids), time.time_ns()):
-        shift = shift_ns(parcel)
-        items = list(destination.items(parcel, shift))
-        runs, spans = runs + 1, spans + len(items)
-        size_bytes += sum(item.size_bytes for item in items)
-        shifted += bool(shift)
-    if how.as_json:
-        write_json(
-            {
-                "destination": destination.name,
-                "dry_run": True,
-                "runs": runs,
-                "spans": spans,
-                "bytes": size_bytes,
-                "runs_shifted": shifted,
-                "already_there": delivery.report.done_before,
-            }
-        )
-        return
+def _print_preview(destination: Destination, preview: Mapping[str, int]) -> None:
     out = console()
     out.print(Text(f"to {words.plain(destination.title)}"))
-    out.print(f"would send {_count(runs, 'run')}, {_count(spans, 'span')}, {_size(size_bytes)}")
-    if shifted:
-        out.print(f"with the times of {_count(shifted, 'run')} shifted")
-    if delivery.report.done_before:
-        out.print(f"{_count(delivery.report.done_before, 'run')} there already")
+    out.print(
+        f"would send {words.count(preview['runs'], 'run')}, "
+        f"{words.count(preview['spans'], 'span')}, {_size(preview['bytes'])}"
+    )
+    if preview["runs_shifted"]:
+        out.print(f"with the times of {words.count(preview['runs_shifted'], 'run')} shifted")
+    if preview["already_there"]:
+        out.print(f"{words.count(preview['already_there'], 'run')} there already")
 
 
-def _show(report: Report, destination: Destination, how: How) -> None:
-    if how.as_json:
-        write_json({"destination": destination.name, **describe(report)})
-        return
+def _print_report(destination: Destination, report: Report) -> None:
     out = console()
     out.print(
-        f"{_count(report.runs, 'run')}, {_count(report.sent, 'span')} sent to "
+        f"{words.count(report.runs, 'run')}, {words.count(report.sent, 'span')} sent to "
         f"{words.plain(destination.title)}"
     )
     if report.existed:
-        out.print(f"{_count(report.existed, 'span')} were there already, from before")
+        out.print(f"{words.count(report.existed, 'span')} were there already, from before")
     if report.done_before:
-        out.print(f"{_count(report.done_before, 'run')} sent before and unchanged")
+        out.print(f"{words.count(report.done_before, 'run')} sent before and unchanged")
     _show_refused(report, out)
     if report.waiting:
         why = next(iter(report.waiting.values()))
-        out.print(Text(f"{_count(len(report.waiting), 'run')} waiting: {words.plain(why)}"))
+        out.print(Text(f"{words.count(len(report.waiting), 'run')} waiting: {words.plain(why)}"))
     if report.stopped:
         out.print(Text(f"stopped: {words.plain(report.stopped)}", style="red"))
     if report.waiting or report.stopped:
@@ -224,16 +224,12 @@ def _show(report: Report, destination: Destination, how: How) -> None:
 def _show_refused(report: Report, out: Console) -> None:
     if not report.refused:
         return
-    out.print(Text(f"{_count(len(report.refused), 'span')} refused:", style="red"))
+    out.print(Text(f"{words.count(len(report.refused), 'span')} refused:", style="red"))
     for run_id, span_id, why in report.refused[:_SHOWN]:
         out.print(Text(f"  {run_id[:8]} {words.plain(span_id)}  {words.plain(why)}"))
     if len(report.refused) > _SHOWN:
         out.print(f"  and {len(report.refused) - _SHOWN:,} more; all of them with --json")
     out.print("Send them again with --retry-failed.")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def _size(size_bytes: int) -> str:

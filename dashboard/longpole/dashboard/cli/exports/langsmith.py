@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from longpole.dashboard.cli.exports.delivering import How, deliver, delivering_options
+from longpole.dashboard.cli.exports.delivering import Exporting, How, delivering_options
 from longpole.dashboard.cli.exports.leaving import Leaving, leaving_options
 from longpole.dashboard.cli.exports.selection import selection, selection_options
 from longpole.dashboard.cli.options import json_option, store_option
@@ -85,14 +85,14 @@ def langsmith(
                 random=random.random,
                 salt=project if new_ids else None,
             )
-            deliver(
+            Exporting(
                 opened,
                 destination,
                 selection(**chosen),
                 Leaving(with_content=with_content, redact=redact),
                 how,
                 shift_ns=_shift(is_wanted=shift_time),
-            )
+            ).run()
     finally:
         session.close()
         opened.close()

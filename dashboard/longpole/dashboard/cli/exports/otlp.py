@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from longpole.dashboard.cli.exports.delivering import How, deliver, delivering_options
+from longpole.dashboard.cli.exports.delivering import Exporting, How, delivering_options
 from longpole.dashboard.cli.exports.leaving import Leaving, leaving_options
 from longpole.dashboard.cli.exports.selection import selection, selection_options
 from longpole.dashboard.cli.options import json_option, store_option
@@ -57,7 +57,7 @@ def otlp(
     session = requests.Session()
     try:
         sender = OtlpSender(endpoint, _headers(headers), session=session, sleep=time.sleep)
-        deliver(
+        Exporting(
             opened,
             Otlp(sender, endpoint),
             selection(**chosen),
@@ -69,7 +69,7 @@ def otlp(
                 as_json=as_json,
                 dry_run=dry_run,
             ),
-        )
+        ).run()
     finally:
         session.close()
         opened.close()

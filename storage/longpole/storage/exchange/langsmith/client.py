@@ -37,6 +37,8 @@ _IGNORED: Final[Mapping[str, str]] = {
 }
 _PREFIXES: Final = ("LANGSMITH_", "LANGCHAIN_")
 _OFF: Final = frozenset({"", "false", "0"})
+# Of a rate it is one that changes nothing.
+_HARMLESS: Final = {"TRACING_SAMPLING_RATE": frozenset({"", "1", "1.0"})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +92,12 @@ def _why(error: requests.RequestException) -> str:
 
 def ignored_variables(environ: Mapping[str, str]) -> Mapping[str, str]:
     """Return variables that would change what is sent, and why they do not count here."""
-    found: dict[str, str] = {}
-    for name, why in _IGNORED.items():
-        for prefix in _PREFIXES:
-            value = environ.get(prefix + name, "").strip().lower()
-            is_full_rate = name == "TRACING_SAMPLING_RATE" and value in {"1", "1.0"}
-            if value not in (_OFF - {"0"} if name == "TRACING_SAMPLING_RATE" else _OFF) and (
-                not is_full_rate
-            ):
-                found[prefix + name] = why
-    return found
+    return {
+        prefix + name: why
+        for name, why in _IGNORED.items()
+        for prefix in _PREFIXES
+        if environ.get(prefix + name, "").strip().lower() not in _HARMLESS.get(name, _OFF)
+    }
 
 
 def open_client(
