@@ -22,6 +22,7 @@ from longpole.model.errors import FilterError, SettingsError
 from longpole.model.pricing import PriceBook
 from longpole.storage import Recorder, RunQuery, SpanStart, lists, open_store
 from longpole.storage.filter_sql import condition
+from longpole.storage.filter_text import describe, parse
 from longpole.storage.filters import (
     CHOICES,
     FIELD_NAMES,
@@ -44,8 +45,6 @@ from longpole.storage.filters import (
     TextField,
     TimeField,
     Words,
-    describe,
-    parse,
 )
 from longpole.storage.rows import events_from_run
 from longpole.storage.sqlite import SqliteStore

@@ -92,7 +92,7 @@ def condition(filter_: Filter, *, status: str) -> Condition:
     """Return the condition for `SELECT … FROM runs WHERE`, and the values of its `?`.
 
     Args:
-        filter_: from `filters.parse`, which bounds its size.
+        filter_: from `filter_text.parse`, which bounds its size.
         status: SQL for a run's status as of now, from `lists.status_now`.
     """
     match filter_:

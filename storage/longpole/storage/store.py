@@ -76,7 +76,7 @@ class RunQuery:
         status: any of these; empty means every status.
         since_ns, until_ns: bounds on the start, half open.
         text: part of the name or of the error message, ignoring case.
-        where: what a run must match besides, from `filters.parse`.
+        where: what a run must match besides, from `filter_text.parse`.
         limit, offset: the page.
     """
 

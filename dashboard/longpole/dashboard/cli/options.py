@@ -13,7 +13,8 @@ import click
 import orjson
 
 from longpole.model.settings import LONGPOLE_STORE, read_settings
-from longpole.storage.filters import Filter, parse
+from longpole.storage.filter_text import parse
+from longpole.storage.filters import Filter
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

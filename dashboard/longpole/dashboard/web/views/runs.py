@@ -15,7 +15,8 @@ from longpole.dashboard.web.views import trouble
 from longpole.model import Status
 from longpole.model.errors import FilterError, StoreError
 from longpole.storage import RunOrder, RunPage, RunQuery, RunRow, StoreState
-from longpole.storage.filters import Filter, parse
+from longpole.storage.filter_text import parse
+from longpole.storage.filters import Filter
 
 PAGE_ROWS = 50
 _REFRESH_S = 2.0
