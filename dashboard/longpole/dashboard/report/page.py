@@ -18,8 +18,8 @@ from longpole.analysis import analyse
 from longpole.analysis.compare import RunComparison, compare
 from longpole.analysis.result import RunAnalysis
 from longpole.dashboard import words
-from longpole.dashboard.difference import verdict
 from longpole.dashboard.report import theme
+from longpole.dashboard.report.compared import comparison_section
 from longpole.dashboard.report.markup import Html, data_block, element, together
 from longpole.model.errors import MissingExtraError
 from longpole.storage import Content
@@ -82,7 +82,7 @@ def _page(
         element(
             "main",
             _table_of_contents(analyses),
-            None if compared is None else _comparison(compared),
+            None if compared is None else comparison_section(compared),
             *map(section, analyses, contents),
         ),
         element("noscript", element("p", "The drawings need JavaScript.", class_="note")),
@@ -132,31 +132,6 @@ def _masthead(version: str, made_ns: int) -> Html:
         element("b", "Longpole"),
         element("span", f"{version} · made {words.moment(made_ns)}"),
         class_="masthead",
-    )
-
-
-def _comparison(compared: RunComparison) -> Html:
-    from longpole.dashboard.report.tables import comparison_table
-
-    return element(
-        "section",
-        element("h2", "Compared"),
-        element(
-            "p",
-            # A space between them, so that a line breaks after the dot that the style sheet adds.
-            *(
-                part
-                for phrase in verdict(compared)
-                for part in (element("span", element("b", phrase)), " ")
-            ),
-            class_="sentence",
-        ),
-        element(
-            "p",
-            "Times on the critical path; their differences add up to that of the walls.",
-            class_="note",
-        ),
-        element("div", comparison_table(compared), class_="card"),
     )
 
 

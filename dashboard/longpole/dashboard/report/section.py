@@ -9,6 +9,7 @@ from longpole.analysis.result import RunAnalysis, RunFacts
 from longpole.dashboard import words
 from longpole.dashboard.palette import FAMILY_NAMES, Family, family
 from longpole.dashboard.report import drawings, tables
+from longpole.dashboard.report.grid import status_mark
 from longpole.dashboard.report.markup import Html, data_block, element, together
 from longpole.dashboard.report.rows import Row, shown_rows
 from longpole.dashboard.sentence import sentence
@@ -79,7 +80,7 @@ def _heading(analysis: RunAnalysis) -> Html:
     facts = [f"run {run.run_id}", words.moment(run.root.start_ns), *_said_about(run)]
     return element(
         "header",
-        element("h2", run_name(run), tables.status_mark(run.status)),
+        element("h2", run_name(run), status_mark(run.status)),
         # A space between them, so that a line breaks after the dot that the style sheet adds.
         element("p", *(part for phrase in phrases for part in (phrase, " ")), class_="sentence"),
         element("p", " · ".join(facts), class_="note"),

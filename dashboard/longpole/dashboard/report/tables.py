@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from longpole.analysis.compare import Pair, RunComparison
 from longpole.analysis.normalise import normalise
 from longpole.analysis.result import Branch, FanOut, RunAnalysis, Segment, SegmentKind, Via
 from longpole.analysis.totals import Totals, calls_of, totals_of
 from longpole.dashboard import words
-from longpole.dashboard.difference import (
-    place_of,
-    side_by_side,
-    signed_duration,
-    signed_usd,
-    what_counts,
-)
 from longpole.dashboard.labels import placed_label
+from longpole.dashboard.report.grid import (
+    Line,
+    bar,
+    note,
+    number_column,
+    some_of,
+    status_mark,
+    table,
+    text_column,
+)
 from longpole.dashboard.report.markup import Html, Part, element, preformatted, together
-from longpole.model import Span, Status
+from longpole.model import Span
 from longpole.storage import Content
 
 MAX_SEGMENTS: Final = 50
@@ -48,108 +49,6 @@ _BECAUSE: Final[Mapping[Via, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Column:
-    label: str
-    is_number: bool = False
-
-
-def comparison_table(comparison: RunComparison) -> Html | None:
-    """Return what made the difference between two runs; `None` when nothing did."""
-    told = what_counts(comparison)[:MAX_SEGMENTS]
-    if not told:
-        return None
-    columns = (
-        _text_column("Span"),
-        _number_column("Before"),
-        _number_column("After"),
-        _number_column("On the path"),
-        _number_column("Cost"),
-        _text_column("Remark"),
-    )
-    return _table(
-        "What made the difference",
-        columns,
-        [_compared(comparison, pair, is_strong=at == 0) for at, pair in enumerate(told)],
-    )
-
-
-def _compared(comparison: RunComparison, pair: Pair, *, is_strong: bool) -> _Line:
-    before, after, remark = side_by_side(pair)
-    return _Line(
-        parts=(
-            words.shortened(place_of(comparison, pair), _KEY_CHARACTERS),
-            before,
-            after,
-            signed_duration(pair.path_delta_ns),
-            signed_usd(pair.cost_delta_usd),
-            remark,
-        ),
-        is_strong=is_strong,
-    )
-
-
-def _text_column(label: str) -> _Column:
-    return _Column(label=label)
-
-
-def _number_column(label: str) -> _Column:
-    return _Column(label=label, is_number=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Line:
-    """A row: one part a column, and whether it is the one to look at."""
-
-    parts: Sequence[Part]
-    is_strong: bool = False
-
-
-def _table(caption: str, columns: Sequence[_Column], lines: Iterable[_Line]) -> Html:
-    head = element(
-        "tr",
-        *(
-            element("th", column.label, scope="col", class_="n" if column.is_number else None)
-            for column in columns
-        ),
-    )
-    body = [
-        element(
-            "tr",
-            *(
-                element("td", part, class_="n" if column.is_number else None)
-                for column, part in zip(columns, line.parts, strict=True)
-            ),
-            class_="strong" if line.is_strong else None,
-        )
-        for line in lines
-    ]
-    table = element(
-        "table",
-        element("caption", caption, class_="hidden"),
-        element("thead", head),
-        element("tbody", *body),
-    )
-    return element("div", table, class_="scroll", tabindex="0")
-
-
-def note(text: str) -> Html:
-    """Return a line of small print."""
-    return element("p", text, class_="note")
-
-
-def _bar(ratio: float, text: str) -> Html:
-    """Return a number with a bar under it, as long as its part of the whole."""
-    width = f"{max(0.0, min(1.0, ratio)) * 100:.1f}%"
-    return element("span", text, class_="bar", style=f"--part:{width}")
-
-
-def status_mark(status: Status) -> Html:
-    """Return how something ended, told by sign, word and colour."""
-    sign = {Status.OK: "✓", Status.ERROR: "✕", Status.RUNNING: "●"}.get(status, "■")
-    return element("span", f"{sign} {status.value}", class_=f"status {status.value}")
-
-
 def path_table(analysis: RunAnalysis) -> Html:
     """Return the segments of the critical path, earliest first; of many the longest."""
     path = analysis.critical_path
@@ -158,35 +57,31 @@ def path_table(analysis: RunAnalysis) -> Html:
         longest = sorted(path, key=lambda segment: -segment.length_ns)[:MAX_SEGMENTS]
         shown = tuple(sorted(longest, key=lambda segment: segment.start_ns))
     longest_ns = max((segment.length_ns for segment in shown), default=1)
-    table = _table(
+    drawn = table(
         "Segments of the critical path",
         [
-            _number_column("From"),
-            _text_column("Span"),
-            _text_column("What it did"),
-            _number_column("Duration"),
-            _number_column("Share"),
-            _text_column("Why it counts"),
+            number_column("From"),
+            text_column("Span"),
+            text_column("What it did"),
+            number_column("Duration"),
+            number_column("Share"),
+            text_column("Why it counts"),
         ],
         (_segment(analysis, segment, longest_ns) for segment in shown),
     )
-    return together([table, _some_of(len(shown), len(path), "segments", "the longest")])
+    return together([drawn, some_of(len(shown), len(path), "segments", "the longest")])
 
 
-def _some_of(shown: int, total: int, what: str, which: str) -> Html | None:
-    return None if shown == total else note(f"{shown:,} of {total:,} {what}, {which}.")
-
-
-def _segment(analysis: RunAnalysis, segment: Segment, longest_ns: int) -> _Line:
+def _segment(analysis: RunAnalysis, segment: Segment, longest_ns: int) -> Line:
     run = analysis.run
     inferred = ", inferred from times" if segment.inferred else ""
     share = segment.length_ns / max(1, analysis.facts.wall_ns)
-    return _Line(
+    return Line(
         parts=[
             f"+{words.duration(segment.start_ns - run.root.start_ns)}",
             placed_label(run, run.span_by_id[segment.span_id]),
             _DOING[segment.kind],
-            _bar(segment.length_ns / longest_ns, words.duration(segment.length_ns)),
+            bar(segment.length_ns / longest_ns, words.duration(segment.length_ns)),
             words.share(share),
             _BECAUSE[segment.via] + inferred,
         ],
@@ -205,7 +100,7 @@ def fan_out_tables(analysis: RunAnalysis) -> Html | None:
     return together(
         [
             *(_fan_out(analysis, fan_out) for fan_out in shown),
-            _some_of(
+            some_of(
                 len(shown), len(analysis.fan_outs), "fan-outs", "the longest on the critical path"
             ),
         ]
@@ -228,37 +123,37 @@ def _fan_out(analysis: RunAnalysis, fan_out: FanOut) -> Html:
         [
             element("h4", f"{name} · {fan_out.kind.value} of {count:,}"),
             note(" · ".join(facts)),
-            _table(f"Branches of {name}", _BRANCH_COLUMNS, (
+            table(f"Branches of {name}", _BRANCH_COLUMNS, (
                 _branch(branch, fan_out, longest_ns) for branch in latest
             )),
-            _some_of(len(latest), count, "branches", "those that ended last"),
+            some_of(len(latest), count, "branches", "those that ended last"),
         ]
     )  # fmt: skip
 
 
 _BRANCH_COLUMNS: Final = (
-    _text_column("Branch"),
-    _text_column("Status"),
-    _number_column("Duration"),
-    _number_column("Queued"),
-    _number_column("Slack"),
-    _number_column("Drag"),
-    _number_column("On path"),
-    _number_column("Cost"),
-    _number_column("Attempts"),
-    _text_column("Remark"),
+    text_column("Branch"),
+    text_column("Status"),
+    number_column("Duration"),
+    number_column("Queued"),
+    number_column("Slack"),
+    number_column("Drag"),
+    number_column("On path"),
+    number_column("Cost"),
+    number_column("Attempts"),
+    text_column("Remark"),
 )
 
 
-def _branch(branch: Branch, fan_out: FanOut, longest_ns: int) -> _Line:
+def _branch(branch: Branch, fan_out: FanOut, longest_ns: int) -> Line:
     length_ns = branch.end_ns - branch.start_ns
     is_pole = branch.span_id == fan_out.long_pole
     remarks = [*(["long pole"] if is_pole else []), *(["straggler"] if branch.straggler else [])]
-    return _Line(
+    return Line(
         parts=[
             words.shortened(branch.key, _KEY_CHARACTERS),
             status_mark(branch.status),
-            _bar(length_ns / longest_ns, words.duration(length_ns)),
+            bar(length_ns / longest_ns, words.duration(length_ns)),
             _length(branch.queue_wait_ns, unknown="–"),
             _length(branch.slack_ns, unknown="any"),
             _length(branch.drag_ns),
@@ -293,15 +188,15 @@ def cost_table(analysis: RunAnalysis) -> Html | None:
     if len(lines) > 1:
         count = sum(len(spans) for spans in calls.values())
         lines.append(_model("all models", count, every, every, is_strong=True))
-    return _table(
+    return table(
         "Cost by model",
         [
-            _text_column("Model"),
-            _number_column("Calls"),
-            _number_column("Tokens in"),
-            _number_column("from cache"),
-            _number_column("Tokens out"),
-            _number_column("Cost"),
+            text_column("Model"),
+            number_column("Calls"),
+            number_column("Tokens in"),
+            number_column("from cache"),
+            number_column("Tokens out"),
+            number_column("Cost"),
         ],
         lines,
     )
@@ -309,17 +204,17 @@ def cost_table(analysis: RunAnalysis) -> Html | None:
 
 def _model(
     model: str, count: int, totals: Totals, every: Totals, *, is_strong: bool = False
-) -> _Line:
+) -> Line:
     part = float(totals.cost_usd or 0) / (float(every.cost_usd or 0) or 1)
     cost = words.cost(totals.cost_usd, totals.unpriced_calls)
-    return _Line(
+    return Line(
         parts=[
             words.shortened(model, _KEY_CHARACTERS),
             f"{count:,}",
             words.tokens(totals.usage.input_tokens),
             words.tokens(totals.usage.cache_read_tokens),
             words.tokens(totals.usage.output_tokens),
-            cost if is_strong else _bar(part, cost),
+            cost if is_strong else bar(part, cost),
         ],
         is_strong=is_strong,
     )
@@ -331,19 +226,19 @@ def failure_table(analysis: RunAnalysis) -> Html | None:
     if not failed:
         return None
     shown = failed[:MAX_FAILURES]
-    table = _table(
+    drawn = table(
         "Errors",
-        [_number_column("After"), _text_column("Span"), _text_column("Error")],
+        [number_column("After"), text_column("Span"), text_column("Error")],
         (_failure(analysis, span) for span in shown),
     )
-    return together([table, _some_of(len(shown), len(failed), "errors", "the first ones")])
+    return together([drawn, some_of(len(shown), len(failed), "errors", "the first ones")])
 
 
-def _failure(analysis: RunAnalysis, span: Span) -> _Line:
+def _failure(analysis: RunAnalysis, span: Span) -> Line:
     error = span.error
     message = "" if error is None else f"{error.type}: {error.message}"
     end_ns = span.start_ns if span.end_ns is None else span.end_ns
-    return _Line(
+    return Line(
         parts=[
             f"+{words.duration(end_ns - analysis.run.root.start_ns)}",
             placed_label(analysis.run, span),
@@ -390,20 +285,20 @@ def _content(analysis: RunAnalysis, span: Span, content: Content) -> Html:
 def runs_table(analyses: Sequence[RunAnalysis], names: Sequence[Html]) -> Html:
     """Return the runs of a report under these names, as a table of contents."""
     longest_ns = max((analysis.facts.wall_ns for analysis in analyses), default=0) or 1
-    return _table(
+    return table(
         "Runs",
         [
-            _text_column("Run"),
-            _text_column("Status"),
-            _text_column("Started"),
-            _number_column("Wall"),
-            _number_column("Speed-up"),
-            _number_column("Queued"),
-            _number_column("Cost"),
-            _number_column("Wasted"),
+            text_column("Run"),
+            text_column("Status"),
+            text_column("Started"),
+            number_column("Wall"),
+            number_column("Speed-up"),
+            number_column("Queued"),
+            number_column("Cost"),
+            number_column("Wasted"),
         ],
         (
-            _Line(parts=[name, *_summary(analysis, longest_ns)])
+            Line(parts=[name, *_summary(analysis, longest_ns)])
             for analysis, name in zip(analyses, names, strict=True)
         ),
     )
@@ -414,7 +309,7 @@ def _summary(analysis: RunAnalysis, longest_ns: int) -> list[Part]:
     return [
         status_mark(analysis.run.status),
         element("time", words.moment(analysis.run.root.start_ns)),
-        _bar(facts.wall_ns / longest_ns, words.duration(facts.wall_ns)),
+        bar(facts.wall_ns / longest_ns, words.duration(facts.wall_ns)),
         words.times(facts.speedup_ratio),
         _length(facts.queue_wait_ns),
         words.cost(facts.cost_usd, facts.unpriced_calls),
