@@ -4,6 +4,7 @@ from longpole.analysis.analyse import analyse
 from longpole.analysis.compare import Pair, RunComparison, Side, compare
 from longpole.analysis.critical_path import critical_path
 from longpole.analysis.laws import check_analysis, check_path
+from longpole.analysis.positions import Position, label_of, positions_of
 from longpole.analysis.result import (
     Branch,
     ConcurrencyStep,
@@ -24,6 +25,7 @@ __all__ = [
     "Dependencies",
     "FanOut",
     "Pair",
+    "Position",
     "RunAnalysis",
     "RunComparison",
     "RunFacts",
@@ -38,4 +40,6 @@ __all__ = [
     "check_path",
     "compare",
     "critical_path",
+    "label_of",
+    "positions_of",
 ]

@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from longpole.analysis.positions import label_of
 from longpole.analysis.result import RunAnalysis
 from longpole.model.errors import BrokenLawError
-from longpole.model.run import Role, Run, Span, Status
+from longpole.model.run import Run, Span, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +143,7 @@ def _children(run: Run, span: Span | None) -> Mapping[str, Span]:
     turns: Counter[str] = Counter()
     found: dict[str, Span] = {}
     for child in () if span is None else run.children(span.span_id):
-        label = _label(child)
+        label = label_of(child)
         turns[label] += 1
         # A span may be called as another one's turn is.
         while (key := _in_turn(label, turns[label])) in found:
@@ -153,17 +154,6 @@ def _children(run: Run, span: Span | None) -> Mapping[str, Span]:
 
 def _in_turn(label: str, turn: int) -> str:
     return label if turn == 1 else f"{label} #{turn}"
-
-
-def _label(span: Span) -> str:
-    label = span.name if span.branch is None or span.branch == span.name else _keyed(span)
-    if span.role is Role.ATTEMPT and span.attempt > 1:
-        return f"{label} (try {span.attempt})"
-    return f"{label} (fallback)" if span.role is Role.FALLBACK else label
-
-
-def _keyed(span: Span) -> str:
-    return f"{span.name}[{span.branch}]"
 
 
 def _sides(analysis: RunAnalysis) -> dict[str, Side]:
