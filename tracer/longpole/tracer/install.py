@@ -8,6 +8,8 @@ find it as well. Source: `langchain_core.tracers.context.register_configure_hook
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -29,27 +31,56 @@ def install(store: str | None = None, **options: Any) -> LongpoleHandler:
     """
     global _installed
     handler = LongpoleHandler(store, **options)
-    variable: ContextVar[Any] = ContextVar("longpole_handler", default=handler)
     with _lock:
-        _remove()
-        langchain_context.register_configure_hook(variable, inheritable=True)
-        _installed = (handler, variable)
+        _uninstall()
+        _installed = (handler, _hooked(handler))
     return handler
 
 
 def uninstall() -> None:
     """Detach what `install` attached; runs that are under way are recorded to their end."""
     with _lock:
-        _remove()
+        _uninstall()
 
 
-def _remove() -> None:
+@contextmanager
+def attached(store: str | None = None, **options: Any) -> Iterator[LongpoleHandler]:
+    """Attach a handler to every chain of this process while the block lasts.
+
+    It is one more handler: what is installed, or attached around it, records as before. Takes what
+    `LongpoleHandler` takes.
+
+    Raises:
+        SettingsError: an argument or a `LONGPOLE_*` variable cannot be used.
+    """
+    handler = LongpoleHandler(store, **options)
+    with _lock:
+        variable = _hooked(handler)
+    try:
+        yield handler
+    finally:
+        with _lock:
+            _unhook(variable)
+        handler.close()
+
+
+def _uninstall() -> None:
     global _installed
     if _installed is None:
         return
     handler, variable = _installed
+    _unhook(variable)
+    _installed = None
+    handler.close()
+
+
+def _hooked(handler: LongpoleHandler) -> ContextVar[Any]:
+    variable: ContextVar[Any] = ContextVar("longpole_handler", default=handler)
+    langchain_context.register_configure_hook(variable, inheritable=True)
+    return variable
+
+
+def _unhook(variable: ContextVar[Any]) -> None:
     hooks = langchain_context._configure_hooks
     # LangChain offers no way to take a hook back; it reads this list anew for every run.
     hooks[:] = [hook for hook in hooks if hook[0] is not variable]
-    _installed = None
-    handler.close()
