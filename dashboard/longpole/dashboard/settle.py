@@ -41,7 +41,7 @@ def settle(store: Store, *, book: PriceBook, now_ns: int, limit: int) -> int:
             except (UnknownRunError, BrokenLawError):
                 failed.add((run_id, revision))
             else:
-                summaries.append(_summary(analysis, revision))
+                summaries.append(summary_of(analysis, revision))
         store.save_summaries(summaries)
         settled += len(summaries)
     return settled
@@ -57,7 +57,8 @@ def look_at(store: Store, run_id: str, *, book: PriceBook, now_ns: int) -> RunAn
     return analyse(price_run(store.load_run(run_id), book), now_ns=now_ns)
 
 
-def _summary(analysis: RunAnalysis, revision: int) -> RunSummary:
+def summary_of(analysis: RunAnalysis, revision: int) -> RunSummary:
+    """Return what is kept of a run that was priced and analysed at this revision."""
     return RunSummary(
         run_id=analysis.run.run_id,
         revision=revision,

@@ -1,4 +1,4 @@
-"""Usage × dated prices → USD. Pure: the prices come with the package `genai-prices`.
+"""Usage × dated prices → USD. Pure: the user's own rules first, then the package `genai-prices`.
 
 A price that is not known is `None` with a reason, never 0. Cached and reasoning tokens are subsets
 and priced as such; the prices are those of the day of the call; an answer from LangChain's cache
@@ -7,7 +7,7 @@ costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from longpole.model.errors import BrokenLawError
+from longpole.model.price_file import PriceRule, TokenPrices
 from longpole.model.run import Kind, Run, Span
 from longpole.model.usage import Usage
 
@@ -68,10 +69,16 @@ class Price:
 
 
 class PriceBook:
-    """Prices of model calls; looks each model and day up once."""
+    """Prices of model calls; looks each model and day up once.
 
-    def __init__(self) -> None:
+    Args:
+        own: the user's rules; the first that fits a call decides.
+    """
+
+    def __init__(self, own: Sequence[PriceRule] = ()) -> None:
+        self._own = tuple(own)
         self._rates = lru_cache(maxsize=4_096)(_find_rates)
+        self._rule = lru_cache(maxsize=4_096)(self._find_rule)
 
     def price(
         self,
@@ -81,56 +88,85 @@ class PriceBook:
         usage: Usage | None,
         at_ns: int,
         cache_hit: bool = False,
+        duration_ns: int | None = None,
     ) -> Price:
         """Return what a call cost that started at `at_ns` (nanoseconds since the epoch)."""
         if cache_hit:
             return Price(cost_usd=Decimal(0), unpriced=None, source="cache hit")
+        if usage is not None and not _is_sound(usage):
+            return _unknown(BAD_USAGE)
+        day = at_ns // _DAY_NS
+        rule = self._rule(provider, model, day) if self._own else None
+        if rule is not None and not rule.is_discount:
+            return _own_price(rule, usage, duration_ns)
+        price = self._public_price(provider, model, usage, day)
+        if rule is None or price.cost_usd is None:
+            return price
+        return replace(
+            price, cost_usd=price.cost_usd * rule.factor, source=f"{price.source} × {rule.factor}"
+        )
+
+    def _public_price(
+        self, provider: str | None, model: str | None, usage: Usage | None, day: int
+    ) -> Price:
         if provider is not None and provider.lower() in _LOCAL_PROVIDERS:
             return _unknown(LOCAL)
         if model is None:
             return _unknown(UNKNOWN_MODEL)
         if usage is None:
             return _unknown(NO_USAGE)
-        try:
-            usage.check()
-        except BrokenLawError:
-            return _unknown(BAD_USAGE)
-        day = at_ns // _DAY_NS
         rates = self._rates(provider, model, day)
         if isinstance(rates, Price):
             return rates
         if rates is None or not rates.hold_for(usage):
             return _looked_up(provider, model, usage, day)
-        return Price(cost_usd=rates.cost_usd(usage), unpriced=None, source=rates.source)
+        return Price(cost_usd=rates.prices.cost_usd(usage), unpriced=None, source=rates.source)
+
+    def _find_rule(self, provider: str | None, model: str | None, day: int) -> PriceRule | None:
+        return next((rule for rule in self._own if rule.fits(provider, model, day)), None)
+
+
+def _is_sound(usage: Usage) -> bool:
+    try:
+        usage.check()
+    except BrokenLawError:
+        return False
+    return True
+
+
+def _own_price(rule: PriceRule, usage: Usage | None, duration_ns: int | None) -> Price:
+    cost_usd = rule.cost_usd(usage, duration_ns)
+    if cost_usd is None:
+        return _unknown(NO_USAGE)
+    return Price(cost_usd=cost_usd, unpriced=None, source=f"own price {rule.number}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rates:
-    """What a token costs, in USD, in calls of up to `most_tokens` in and as many out."""
+    """What a token costs in calls of up to `most_tokens` in and as many out."""
 
     most_tokens: int
-    input_usd: Decimal
-    output_usd: Decimal
-    cache_read_usd: Decimal
-    cache_write_usd: Decimal
+    prices: TokenPrices
     source: str
 
     def hold_for(self, usage: Usage) -> bool:
         return max(usage.input_tokens, usage.output_tokens) <= self.most_tokens
 
-    def cost_usd(self, usage: Usage) -> Decimal:
-        fresh_tokens = usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens
-        return (
-            self.input_usd * fresh_tokens
-            + self.cache_read_usd * usage.cache_read_tokens
-            + self.cache_write_usd * usage.cache_write_tokens
-            + self.output_usd * usage.output_tokens
-        )
-
 
 def price_run(run: Run, book: PriceBook) -> Run:
     """Return the run with every model call priced that has neither a cost nor a reason yet."""
     return replace(run, spans=tuple(_priced(span, book) for span in run.spans))
+
+
+def without_prices(run: Run) -> Run:
+    """Return the run as it was recorded: no call has a cost, or a reason for having none."""
+    return replace(
+        run,
+        spans=tuple(
+            replace(span, cost_usd=None, unpriced=None) if span.kind in _PRICED_KINDS else span
+            for span in run.spans
+        ),
+    )
 
 
 def _priced(span: Span, book: PriceBook) -> Span:
@@ -142,6 +178,7 @@ def _priced(span: Span, book: PriceBook) -> Span:
         usage=span.usage,
         at_ns=span.start_ns,
         cache_hit=span.cache_hit,
+        duration_ns=None if span.end_ns is None else span.end_ns - span.start_ns,
     )
     return replace(span, cost_usd=price.cost_usd, unpriced=price.unpriced)
 
@@ -167,10 +204,12 @@ def _find_rates(provider: str | None, model: str, day: int) -> _Rates | Price | 
     for most_tokens in _MOST_TOKENS:
         rates = _Rates(
             most_tokens=most_tokens,
-            input_usd=each[0],
-            output_usd=each[1],
-            cache_read_usd=each[2],
-            cache_write_usd=each[3],
+            prices=TokenPrices(
+                input_usd=each[0],
+                output_usd=each[1],
+                cache_read_usd=each[2],
+                cache_write_usd=each[3],
+            ),
             source=found[0].source or "",
         )
         large = Usage(
@@ -179,7 +218,7 @@ def _find_rates(provider: str | None, model: str, day: int) -> _Rates | Price | 
             cache_read_tokens=most_tokens // 4,
             cache_write_tokens=most_tokens // 2,
         )
-        if rates.cost_usd(large) == _looked_up(provider, model, large, day).cost_usd:
+        if rates.prices.cost_usd(large) == _looked_up(provider, model, large, day).cost_usd:
             return rates
     return None
 

@@ -29,6 +29,9 @@ beyond it are dropped and counted. Default: `1024`."""
 LONGPOLE_EXIT_TIMEOUT_S = "LONGPOLE_EXIT_TIMEOUT_S"
 """Longest time, in seconds, that a process may wait at its end for the database; what is not in the
 database by then waits safely in the spool. Default: `2`."""
+LONGPOLE_PRICES = "LONGPOLE_PRICES"
+"""A TOML file with prices of your own; they come before the public ones. Default: `prices.toml` in
+the user's configuration folder, if there is one."""
 
 VARIABLES = (
     LONGPOLE_STORE,
@@ -36,6 +39,7 @@ VARIABLES = (
     LONGPOLE_CONTENT_LIMIT,
     LONGPOLE_SPOOL_LIMIT_MIB,
     LONGPOLE_EXIT_TIMEOUT_S,
+    LONGPOLE_PRICES,
 )
 """Every variable Longpole reads."""
 
@@ -49,15 +53,25 @@ def default_store_url() -> str:
     return f"sqlite:///{folder / 'longpole.db'}"
 
 
+def default_prices_path() -> Path:
+    """Return where prices of the user's own are looked for when no file is named."""
+    return Path(platformdirs.user_config_dir("longpole", appauthor=False)) / "prices.toml"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the environment asks for, checked."""
+    """What the environment asks for, checked.
+
+    Attributes:
+        prices: the price file that was named; `None` leaves the default one, if it is there.
+    """
 
     store: str
     capture_content: bool = True
     content_limit: int = 100_000
     spool_limit_bytes: int = 1024 * 1024 * 1024
     exit_timeout_s: float = 2.0
+    prices: Path | None = None
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -73,7 +87,13 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         content_limit=int(_number(given, LONGPOLE_CONTENT_LIMIT, default=100_000)),
         spool_limit_bytes=int(_number(given, LONGPOLE_SPOOL_LIMIT_MIB, default=1024) * 1024 * 1024),
         exit_timeout_s=_number(given, LONGPOLE_EXIT_TIMEOUT_S, default=2.0),
+        prices=_path(given, LONGPOLE_PRICES),
     )
+
+
+def _path(environ: Mapping[str, str], variable: str) -> Path | None:
+    text = environ.get(variable, "").strip()
+    return Path(text).expanduser() if text else None
 
 
 def _flag(environ: Mapping[str, str], variable: str, *, default: bool) -> bool:

@@ -25,8 +25,8 @@ from longpole.dashboard.difference import (
     what_counts,
 )
 from longpole.dashboard.documents import compare_document
+from longpole.dashboard.prices import price_book
 from longpole.dashboard.settle import look_at
-from longpole.model.pricing import PriceBook
 from longpole.storage import open_store
 
 _ROWS_SHOWN: Final = 20
@@ -46,7 +46,7 @@ def compare(before: str, after: str, store: str, as_json: bool, whole: bool) -> 
     """
     opened = open_store(store, mode="read")
     try:
-        book, now_ns = PriceBook(), time.time_ns()
+        book, now_ns = price_book(), time.time_ns()
         one, other = (
             look_at(opened, opened.resolve(run), book=book, now_ns=now_ns)
             for run in (before, after)

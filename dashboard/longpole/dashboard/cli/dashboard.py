@@ -8,6 +8,7 @@ import click
 
 from longpole.dashboard.cli.children import become_module
 from longpole.dashboard.cli.options import json_option, store_option
+from longpole.dashboard.prices import price_book
 from longpole.model.errors import MissingExtraError
 
 PORT = click.IntRange(1, 65535)
@@ -28,8 +29,10 @@ def open_dashboard(store: str, port: int | None, *, no_browser: bool, as_json: b
 
     Raises:
         MissingExtraError: the dashboard's packages are not installed.
+        SettingsError: the price file cannot be used; better told here than on every page.
     """
     require_dashboard()
+    price_book()
     arguments = ["--store", store]
     if port is not None:
         arguments += ["--port", str(port)]

@@ -16,6 +16,7 @@ from longpole.dashboard.cli.demo import demo
 from longpole.dashboard.cli.exports.group import export
 from longpole.dashboard.cli.imports import import_
 from longpole.dashboard.cli.options import for_every_command
+from longpole.dashboard.cli.reprice import reprice
 from longpole.dashboard.cli.runs import runs
 from longpole.dashboard.cli.show import show
 from longpole.model.errors import FilterError, LongpoleError, SettingsError
@@ -63,5 +64,5 @@ def main(context: click.Context, store: str | None, as_json: bool) -> None:
     for_every_command(context, store=store, as_json=as_json)
 
 
-for command in (demo, dashboard, runs, show, compare, export, import_):
+for command in (demo, dashboard, runs, show, compare, export, import_, reprice):
     main.add_command(command)

@@ -18,6 +18,7 @@ from longpole.dashboard.cli.options import json_option, parsed_filter, store_opt
 from longpole.dashboard.cli.table import Column, column, table
 from longpole.dashboard.cli.terminal import console
 from longpole.dashboard.documents import run_object
+from longpole.dashboard.prices import price_book
 from longpole.dashboard.sentence import long_pole
 from longpole.dashboard.settle import look_at, settle
 from longpole.model.errors import StoreError
@@ -95,7 +96,7 @@ def runs(
 
 
 def _looked_up(store: Store, query: RunQuery, now_ns: int) -> tuple[RunPage, list[Object]]:
-    book = PriceBook()
+    book = price_book()
     if store.unsettled_runs(1):
         # Everything must be settled before it can be ordered or chosen by what was computed.
         by_start = query.order is RunOrder.START and query.where is None

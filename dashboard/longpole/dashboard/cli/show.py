@@ -19,9 +19,9 @@ from longpole.dashboard.cli.terminal import console
 from longpole.dashboard.cli.waterfall import LEGEND, ROWS_SHOWN, draw, rows_of
 from longpole.dashboard.documents import show_document
 from longpole.dashboard.labels import placed_label
+from longpole.dashboard.prices import price_book
 from longpole.dashboard.sentence import sentence
 from longpole.dashboard.settle import look_at
-from longpole.model.pricing import PriceBook
 from longpole.model.run import Status
 from longpole.storage import open_store
 
@@ -43,7 +43,7 @@ def show(run: str, store: str, as_json: bool, whole: bool) -> None:
     """
     opened = open_store(store, mode="read")
     try:
-        analysis = look_at(opened, opened.resolve(run), book=PriceBook(), now_ns=time.time_ns())
+        analysis = look_at(opened, opened.resolve(run), book=price_book(), now_ns=time.time_ns())
     finally:
         opened.close()
     if as_json:

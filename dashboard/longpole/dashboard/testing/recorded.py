@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from longpole.analysis import Branch, FanOut, RunAnalysis, Segment, label_of
+from longpole.dashboard.prices import price_book
 from longpole.dashboard.sentence import sentence
 from longpole.dashboard.settle import look_at
-from longpole.model.pricing import PriceBook
 from longpole.model.run import Span, Status
 from longpole.storage import RunQuery, open_store
 
@@ -157,7 +157,7 @@ class Recording:
         store = open_store(self.store, mode="read")
         try:
             page = store.list_runs(RunQuery(limit=_MANY, descending=False))
-            book, now_ns = PriceBook(), time.time_ns()
+            book, now_ns = price_book(), time.time_ns()
             return tuple(
                 RecordedRun(look_at(store, row.run_id, book=book, now_ns=now_ns))
                 for row in page.rows

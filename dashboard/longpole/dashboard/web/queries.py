@@ -15,6 +15,7 @@ import streamlit as st
 from longpole.analysis import analyse
 from longpole.analysis.result import RunAnalysis
 from longpole.dashboard.labels import branch_label
+from longpole.dashboard.prices import price_book
 from longpole.dashboard.sentence import long_pole
 from longpole.dashboard.settle import settle
 from longpole.dashboard.web.waterfall import encode
@@ -54,7 +55,7 @@ def _opened(url: str) -> Store:
 
 @st.cache_resource(show_spinner=False)
 def _prices() -> PriceBook:
-    return PriceBook()
+    return price_book()
 
 
 def state() -> StoreState:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from longpole.dashboard.parcels import pack_all
+from longpole.dashboard.prices import price_book
 from longpole.dashboard.redaction import load_function
-from longpole.model.pricing import PriceBook
 from longpole.storage import Store
 from longpole.storage.exchange.parcel import Parcel
 
@@ -29,7 +29,7 @@ class Leaving:
         return pack_all(
             store,
             run_ids,
-            book=PriceBook(),
+            book=price_book(),
             now_ns=now_ns,
             with_content=self.with_content,
             redact=self.redact,
