@@ -8,31 +8,19 @@ from pathlib import Path
 import pytest
 
 from longpole.dashboard.settle import settle
-from longpole.model import Kind, Run, Span, Status, assemble
+from longpole.model import Run
 from longpole.model.errors import UnknownRunError
 from longpole.model.pricing import PriceBook
 from longpole.storage import Recorder, RunQuery, open_store
 from longpole.storage.rows import events_from_run
 from longpole.storage.sqlite import SqliteStore
-
-
-def run(number: int) -> Run:
-    root = Span(
-        span_id=f"{number:016x}",
-        parent_span_id=None,
-        name="one",
-        kind=Kind.CHAIN,
-        start_ns=number,
-        end_ns=number + 10,
-        status=Status.OK,
-    )
-    return assemble(f"{number:032x}", [root])
+from tests.small_runs import bare_run
 
 
 def filled(store: SqliteStore) -> SqliteStore:
     recorder = Recorder(recorder_id="0" * 16, pid=1, host="here")
     for number in range(1, 121):
-        store.write(recorder, events_from_run(run(number)))
+        store.write(recorder, events_from_run(bare_run(number, number)))
     return store
 
 

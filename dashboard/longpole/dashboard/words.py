@@ -92,6 +92,19 @@ def tokens(count: int) -> str:
     return f"{count / 1_000_000:.2f}M"
 
 
+def size(count_bytes: int) -> str:
+    """Return an amount of storage, in the units that disks are sold in.
+
+    >>> size(812), size(45_300), size(1_234_567), size(2_500_000_000)
+    ('812 B', '45.3 kB', '1.2 MB', '2.5 GB')
+    """
+    if count_bytes < 1000:
+        return f"{count_bytes} B"
+    units = ("kB", "MB", "GB", "TB")
+    power = next((at for at in range(1, len(units)) if count_bytes < 999.95 * 1000**at), len(units))
+    return f"{count_bytes / 1000**power:.1f} {units[power - 1]}"
+
+
 def share(ratio: float) -> str:
     """Return a part of a whole in percent.
 

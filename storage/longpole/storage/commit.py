@@ -58,6 +58,15 @@ class Committer:
                     self._close()
                     raise
 
+    def fold_back(self) -> None:
+        """Move the write-ahead log into the database and cut it; readers may keep a part of it.
+
+        Raises:
+            StoreError: the database cannot be opened or written.
+        """
+        with store_errors(self.path), self._lock.held(self._lock_wait_s):
+            self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def _opened(self) -> Connection:
         if self._pid != os.getpid():
             self.abandon()

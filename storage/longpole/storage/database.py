@@ -287,6 +287,16 @@ def _checked_for_reading(path: Path, mode: str) -> Connection | None:
     return connection
 
 
+def open_copy(path: Path) -> Connection:
+    """Open a new file, which nobody else knows yet, to copy a database into.
+
+    Raises:
+        OSError: it cannot be made, or is there already.
+    """
+    os.close(os.open(path, _NEW_FILE, 0o600))
+    return _connected(path, "mode=rw", _READ_WAIT_S)
+
+
 @contextlib.contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
     """Write in one transaction; the caller holds the commit lock."""

@@ -24,7 +24,7 @@ from longpole.model.errors import (
     UnknownRunError,
 )
 from longpole.model.run import Run
-from longpole.storage import ledger, lists, load, summaries
+from longpole.storage import ledger, lists, load, summaries, upkeep
 from longpole.storage.alive import living, note_own
 from longpole.storage.codec import decode, encode
 from longpole.storage.commit import Committer
@@ -41,6 +41,7 @@ from longpole.storage.store import (
     RunQuery,
     RunSummary,
     SpanEvent,
+    StoreSize,
     StoreState,
 )
 from longpole.storage.urls import store_path, store_url
@@ -240,6 +241,57 @@ class SqliteStore:
             dropped=dict(dropped),
             token=changes,
         )
+
+    def delete_runs(self, run_ids: Iterable[str]) -> int:
+        """Delete runs and all that belongs to them; return how many spans that were."""
+        spans = 0
+        for some in upkeep.in_batches(run_ids):
+            with self._committing() as connection:
+                spans += upkeep.delete_runs(connection, some)
+        return spans
+
+    def delete_contents(self, run_ids: Iterable[str]) -> int:
+        """Delete inputs and outputs of runs; return of how many spans. All else stays."""
+        spans = 0
+        for some in upkeep.in_batches(run_ids):
+            with self._committing() as connection:
+                spans += upkeep.delete_contents(connection, some)
+        return spans
+
+    def size(self) -> StoreSize:
+        """Return what the store takes on disk."""
+        with self._reading() as connection:
+            used_bytes, free_bytes = (0, 0) if connection is None else upkeep.page_bytes(connection)
+            return StoreSize(
+                used_bytes=used_bytes,
+                free_bytes=free_bytes,
+                log_bytes=_size(self._path.with_name(f"{self._path.name}-wal")),
+                spooled_bytes=self._spooled_bytes(connection),
+            )
+
+    def reclaim(self) -> None:
+        """Give free space inside the store back to the disk."""
+        is_left = True
+        while is_left:
+            with self._committing() as connection:
+                is_left = upkeep.free_pages(connection)
+        with self._write_lock:
+            self._writing.fold_back()
+
+    def problems(self, *, is_thorough: bool = False) -> Sequence[str]:
+        """Return what is broken in the store itself, in plain words; nothing when it is sound."""
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            return upkeep.problems_in(connection, is_thorough=is_thorough)
+
+    def back_up(self, target: Path) -> None:
+        """Copy the store, as it is now, into a new file; recorders go on meanwhile."""
+        self._take_in(_TAKE_IN_S)
+        with self._reading() as connection:
+            if connection is None:
+                raise StoreUnavailableError(f"store {self.url!r} holds nothing yet")
+            upkeep.back_up(connection, target)
 
     def close(self) -> None:
         """Release files; a closed store cannot be used again."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from longpole.model.run import Run, SpanError, Status
@@ -169,6 +170,28 @@ class StoreState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSize:
+    """Bytes on disk.
+
+    Attributes:
+        used_bytes: pages of the database that hold something.
+        free_bytes: pages inside the file that hold nothing and can be given back.
+        log_bytes: of the write-ahead log beside it.
+        spooled_bytes: written by recorders, not yet in the database.
+    """
+
+    used_bytes: int
+    free_bytes: int
+    log_bytes: int
+    spooled_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        """All of it."""
+        return self.used_bytes + self.free_bytes + self.log_bytes + self.spooled_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """What a destination has of one run, as far as it has answered.
 
@@ -270,6 +293,33 @@ class Store(Protocol):
 
     def state(self) -> StoreState:
         """Return counts and the change token."""
+        ...
+
+    def delete_runs(self, run_ids: Iterable[str]) -> int:
+        """Delete runs and all that belongs to them; return how many spans that were.
+
+        Spans that arrive later for a deleted run make a run without its beginning.
+        """
+        ...
+
+    def delete_contents(self, run_ids: Iterable[str]) -> int:
+        """Delete inputs and outputs of runs; return of how many spans. All else stays."""
+        ...
+
+    def size(self) -> StoreSize:
+        """Return what the store takes on disk."""
+        ...
+
+    def reclaim(self) -> None:
+        """Give free space inside the store back to the disk."""
+        ...
+
+    def problems(self, *, is_thorough: bool = False) -> Sequence[str]:
+        """Return what is broken in the store itself, in plain words; nothing when it is sound."""
+        ...
+
+    def back_up(self, target: Path) -> None:
+        """Copy the store, as it is now, into a new file; recorders go on meanwhile."""
         ...
 
     def close(self) -> None:

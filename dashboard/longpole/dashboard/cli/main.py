@@ -13,9 +13,11 @@ import click
 from longpole.dashboard.cli.compare import compare
 from longpole.dashboard.cli.dashboard import dashboard
 from longpole.dashboard.cli.demo import demo
+from longpole.dashboard.cli.doctor import doctor
 from longpole.dashboard.cli.exports.group import export
 from longpole.dashboard.cli.imports import import_
 from longpole.dashboard.cli.options import for_every_command
+from longpole.dashboard.cli.prune import backup, prune
 from longpole.dashboard.cli.reprice import reprice
 from longpole.dashboard.cli.runs import runs
 from longpole.dashboard.cli.show import show
@@ -64,5 +66,17 @@ def main(context: click.Context, store: str | None, as_json: bool) -> None:
     for_every_command(context, store=store, as_json=as_json)
 
 
-for command in (demo, dashboard, runs, show, compare, export, import_, reprice):
+for command in (
+    demo,
+    dashboard,
+    runs,
+    show,
+    compare,
+    export,
+    import_,
+    reprice,
+    prune,
+    backup,
+    doctor,
+):
     main.add_command(command)
