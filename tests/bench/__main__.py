@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import analysis, exchange, handler, store
+from tests.bench import analysis, exchange, handler, lists, store
 
 BENCHES = {
     "analysis": analysis.main,
     "store": store.main,
     "handler": handler.main,
     "exchange": exchange.main,
+    "lists": lists.main,
 }
 
 
