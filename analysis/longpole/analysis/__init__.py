@@ -1,9 +1,18 @@
 """Pure functions from a `Run` to what it tells; no database, no clock, no pictures."""
 
 from longpole.analysis.analyse import analyse
+from longpole.analysis.change_points import ChangePoint, change_points
 from longpole.analysis.compare import Pair, RunComparison, Side, compare
+from longpole.analysis.compare_sets import PlaceDelta, SetComparison, SetSide, compare_sets
+from longpole.analysis.cost_shares import CostBy, CostShare, CostShares, cost_shares
 from longpole.analysis.critical_path import critical_path
+from longpole.analysis.criticality import BranchCriticality, FanOutCriticality, criticality
+from longpole.analysis.error_groups import ErrorGroup, error_groups
+from longpole.analysis.flame import Flame, HeatMap, flame_difference, flame_of, heat_map
+from longpole.analysis.intervals import Interval
 from longpole.analysis.laws import check_analysis, check_path
+from longpole.analysis.many import Aggregate, PlaceFacts, aggregate, by_chain
+from longpole.analysis.percentiles import Percentiles
 from longpole.analysis.positions import Position, label_of, positions_of
 from longpole.analysis.result import (
     Branch,
@@ -18,28 +27,70 @@ from longpole.analysis.result import (
     Via,
     WasteReason,
 )
+from longpole.analysis.sample import RunSample, Sampler, sample_of, samples_of
+from longpole.analysis.structure import ShapeGroup, shape_groups
+from longpole.analysis.tail import Tail, TailPlace, tail_of
+from longpole.analysis.trends import Bucket, bucket_for, trend_of
 
 __all__ = [
+    "Aggregate",
     "Branch",
+    "BranchCriticality",
+    "Bucket",
+    "ChangePoint",
     "ConcurrencyStep",
+    "CostBy",
+    "CostShare",
+    "CostShares",
     "Dependencies",
+    "ErrorGroup",
     "FanOut",
+    "FanOutCriticality",
+    "Flame",
+    "HeatMap",
+    "Interval",
     "Pair",
+    "Percentiles",
+    "PlaceDelta",
+    "PlaceFacts",
     "Position",
     "RunAnalysis",
     "RunComparison",
     "RunFacts",
+    "RunSample",
+    "Sampler",
     "Segment",
     "SegmentKind",
+    "SetComparison",
+    "SetSide",
+    "ShapeGroup",
     "Side",
     "SpanFacts",
+    "Tail",
+    "TailPlace",
     "Via",
     "WasteReason",
+    "aggregate",
     "analyse",
+    "bucket_for",
+    "by_chain",
+    "change_points",
     "check_analysis",
     "check_path",
     "compare",
+    "compare_sets",
+    "cost_shares",
     "critical_path",
+    "criticality",
+    "error_groups",
+    "flame_difference",
+    "flame_of",
+    "heat_map",
     "label_of",
     "positions_of",
+    "sample_of",
+    "samples_of",
+    "shape_groups",
+    "tail_of",
+    "trend_of",
 ]

@@ -1,0 +1,110 @@
+"""How sure a share, a mean or a percentile is: 95 % intervals.
+
+Shares get Wilson's interval. Everything else is resampled (bootstrap): as many runs as there are
+are drawn with replacement, the number is computed of them, and that 1,000 times; the interval holds
+the middle 95 % of the results. Draws come from a seed, so equal runs give equal intervals.
+
+Means of many columns at once are drawn on `Rows`, whose columns are packed into one whole number a
+run: a sum over runs is then one addition a run, however many columns there are. A percentile of a
+resample is drawn directly: the k-th of n uniform draws in order is distributed as Beta(k, n-k+1).
+
+Source: Wilson (1927), Probable inference, the law of succession, and statistical inference; Efron
+and Tibshirani (1993), An Introduction to the Bootstrap, ch. 13; David and Nagaraja (2003), Order
+Statistics, §2.1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from random import Random
+from typing import Final, Generic, TypeVar
+
+from longpole.analysis.percentiles import rank_of
+
+SEED: Final = 20_270_101
+"""Where draws begin unless told otherwise."""
+RESAMPLES: Final = 1_000
+"""How often runs are drawn anew."""
+COLUMNS_MOST: Final = 200
+"""For how many positions intervals are computed, those with the greatest difference first."""
+
+_Z95: Final = 1.959963984540054
+_SLOT_BYTES: Final = 16
+
+Number = TypeVar("Number", int, float, Decimal)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval(Generic[Number]):
+    """Where the true number lies with 95 % confidence, in the unit of that number."""
+
+    low: Number
+    high: Number
+
+
+def wilson(successes: Fraction | int, trials: int) -> Interval[float]:
+    """Return the interval of a share; ties may be split, so successes need not be whole.
+
+    >>> [round(end, 3) for end in (wilson(8, 10).low, wilson(8, 10).high, wilson(0, 10).high)]
+    [0.49, 0.943, 0.278]
+    """
+    if not trials:
+        return Interval(0.0, 1.0)
+    share = float(Fraction(successes) / trials)
+    spread = _Z95 * math.sqrt(share * (1 - share) / trials + (_Z95 / (2 * trials)) ** 2)
+    middle, scale = share + _Z95**2 / (2 * trials), 1 + _Z95**2 / trials
+    low, high = (middle - spread) / scale, (middle + spread) / scale
+    return Interval(min(share, max(0.0, low)), max(share, min(1.0, high)))
+
+
+def middle_95(draws: Iterable[Number]) -> Interval[Number]:
+    """Return the interval that holds the middle 95 % of drawn numbers, at least one."""
+    ordered = sorted(draws)
+    cut = len(ordered) * 25 // 1000
+    return Interval(ordered[cut], ordered[-1 - cut])
+
+
+def percentile_draws(
+    ordered: Sequence[int], percent: int, *, random: Random, resamples: int
+) -> list[int]:
+    """Return the percentile of so many resamples of values that are in ascending order."""
+    count = len(ordered)
+    rank = rank_of(count, percent)
+    return [
+        ordered[min(count - 1, int(count * random.betavariate(rank, count - rank + 1)))]
+        for _ in range(resamples)
+    ]
+
+
+class Rows:
+    """Rows of whole numbers, none of them negative, whose columns can be summed at one go."""
+
+    def __init__(self, rows: Iterable[Sequence[int]], columns: int) -> None:
+        self._columns = columns
+        self._packed = [
+            int.from_bytes(b"".join(one.to_bytes(_SLOT_BYTES, "little") for one in row), "little")
+            for row in rows
+        ]
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(self._packed)
+
+    def sums(self, numbers: Iterable[int]) -> list[int]:
+        """Return the sum of each column over the rows with these numbers, repeated ones again."""
+        return self._unpacked(sum(map(self._packed.__getitem__, numbers)))
+
+    def drawn_sums(self, random: Random) -> list[int]:
+        """Return the sums over as many rows as there are, drawn with replacement."""
+        return self._unpacked(sum(random.choices(self._packed, k=len(self._packed))))
+
+    def _unpacked(self, total: int) -> list[int]:
+        data = total.to_bytes(_SLOT_BYTES * self._columns, "little")
+        return [
+            int.from_bytes(data[at : at + _SLOT_BYTES], "little")
+            for at in range(0, len(data), _SLOT_BYTES)
+        ]
