@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import analysis, exchange, handler, lists, store
+from tests.bench import analysis, exchange, handler, lists, many, store
 
 BENCHES = {
     "analysis": analysis.main,
+    "many": many.main,
     "store": store.main,
     "handler": handler.main,
     "exchange": exchange.main,
