@@ -16,7 +16,18 @@ from decimal import Decimal
 from typing import Any
 
 from longpole.analysis import RunSample, analyse, samples_of
-from longpole.model import FanOutKind, Kind, Order, Role, Run, Span, SpanError, Status, assemble
+from longpole.model import (
+    FanOutKind,
+    Kind,
+    Order,
+    Role,
+    Run,
+    Span,
+    SpanError,
+    Status,
+    Usage,
+    assemble,
+)
 from tests.drawings import BEGIN_NS
 
 MS = 1_000_000
@@ -75,7 +86,8 @@ def panel_run(number: int, panel: Panel) -> Run:
         call = {
             "kind": Kind.LLM,
             "model": panel.model,
-            "provider": "acme",
+            "provider": "openai",
+            "usage": Usage(input_tokens=1_000, output_tokens=200),
             "cost_usd": panel.cost_usd,
             "unpriced": "no price" if panel.cost_usd is None else None,
         }

@@ -1,6 +1,7 @@
 """Pure functions from a `Run` to what it tells; no database, no clock, no pictures."""
 
 from longpole.analysis.analyse import analyse
+from longpole.analysis.bound import Bound, bound_of
 from longpole.analysis.change_points import ChangePoint, change_points
 from longpole.analysis.compare import Pair, RunComparison, Side, compare
 from longpole.analysis.compare_sets import PlaceDelta, SetComparison, SetSide, compare_sets
@@ -34,6 +35,7 @@ from longpole.analysis.trends import Bucket, bucket_for, trend_of
 
 __all__ = [
     "Aggregate",
+    "Bound",
     "Branch",
     "BranchCriticality",
     "Bucket",
@@ -72,6 +74,7 @@ __all__ = [
     "WasteReason",
     "aggregate",
     "analyse",
+    "bound_of",
     "bucket_for",
     "by_chain",
     "change_points",

@@ -17,10 +17,12 @@ _DIFFERS: Final = (
     (re.compile(r"\b0x[0-9a-fA-F]+\b"), "<hex>"),
     (re.compile(r"(?<!\w)(['\"])[^'\"]{40,}\1"), "<text>"),
     (re.compile(r"\b(?:[a-zA-Z]+_)?(?=[a-zA-Z]*\d)[a-zA-Z0-9]{16,}\b"), "<id>"),
-    (
-        re.compile(r"(?<![\w.])(?<!\w-)\d+(?:[.,:]\d+)*(?=(?:ns|µs|us|ms|s|m|h|k|K|M|G|%)?\b)"),
-        "<n>",
-    ),
+)
+_NUMBER: Final = re.compile(
+    # The status of an HTTP answer says what happened.
+    r"(?P<status>(?:^|\b(?:code|status|error|http)\W{1,3})[45]\d\d\b)"
+    r"|(?<![\w.])(?<!\w-)\d+(?:[.,:]\d+)*(?=(?:ns|µs|us|ms|s|m|h|k|M|G|%)?\b)",
+    re.IGNORECASE,
 )
 _RATE_LIMIT: Final = re.compile(
     r"\b429\b|rate.?limit|too.?many.?requests|resource.?exhausted|throttl", re.IGNORECASE
@@ -34,11 +36,14 @@ def normalised(message: str) -> str:
     'request <id> failed after <n> tries (<n>s)'
     >>> normalised("gpt-4 is overloaded"), normalised("<A object at 0x7f1c>\nline 2")
     ('gpt-4 is overloaded', '<A object at <hex>> line <n>')
+    >>> normalised("Error code: 429 - limit 60, used 61")
+    'Error code: 429 - limit <n>, used <n>'
     """
     # Whatever comes later is left out anyway; patterns see no endless text.
     told = message[: 10 * _LONGEST]
     for pattern, name in _DIFFERS:
         told = pattern.sub(name, told)
+    told = _NUMBER.sub(lambda found: found["status"] or "<n>", told)
     told = " ".join(told.split())
     return told if len(told) <= _LONGEST else f"{told[: _LONGEST - 1]}…"
 

@@ -11,28 +11,28 @@ from longpole.analysis.compare import Pair, RunComparison
 from longpole.dashboard import words
 
 _NOTHING: Final = "–"
-_KEYED: Final = re.compile(r"(.*)\[(.*)\]((?: \(.*\))?(?: #\d+)?)", re.DOTALL)
+KEYED: Final = re.compile(r"(.*)\[(.*)\]((?: \(.*\))?(?: #\d+)?)", re.DOTALL)
 
 
 def place_of(comparison: RunComparison, pair: Pair) -> str:
     """Return where a pair stands: its label after that of its nearest ancestor with a key."""
-    label = _short(pair.label) if pair.label else "(the run itself)"
-    above = None if _KEYED.fullmatch(pair.label) else pair.above
+    label = short_label(pair.label) if pair.label else "(the run itself)"
+    above = None if KEYED.fullmatch(pair.label) else pair.above
     while above is not None:
         ancestor = comparison.pairs[above]
-        if _KEYED.fullmatch(ancestor.label):
-            return f"{_short(ancestor.label)} › {label}"
+        if KEYED.fullmatch(ancestor.label):
+            return f"{short_label(ancestor.label)} › {label}"
         above = ancestor.above
     return label
 
 
-def _short(label: str) -> str:
+def short_label(label: str) -> str:
     """Return a label without LangChain's list of parts; of a branch its key, if that says enough.
 
-    >>> _short("RunnableSequence[web] (try 2)"), _short("retrieve[3]"), _short("panel<a,b>")
-    ('web (try 2)', 'retrieve[3]', 'panel')
+    >>> [short_label(label) for label in ("RunnableSequence[web] (try 2)", "retrieve[3]", "p<a,b>")]
+    ['web (try 2)', 'retrieve[3]', 'p']
     """
-    found = _KEYED.fullmatch(label)
+    found = KEYED.fullmatch(label)
     if found is None:
         return words.short_name(label)
     name, key, rest = found.groups()

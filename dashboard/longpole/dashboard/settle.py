@@ -6,15 +6,18 @@ that lists need no analysis and the traced app pays for none.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 from longpole.analysis import analyse
 from longpole.analysis.result import RunAnalysis
 from longpole.dashboard.documents import run_object
-from longpole.model.errors import BrokenLawError, UnknownRunError
+from longpole.model.errors import BrokenLawError, StoreError, UnknownRunError
 from longpole.model.pricing import PriceBook, price_run
-from longpole.storage import RunSummary, Store
+from longpole.storage import RunSummary, Store, open_store
 
+EVERY_RUN: Final = 1_000_000_000
+"""A limit that no store reaches."""
 _BATCH: Final = 50
 
 
@@ -45,6 +48,15 @@ def settle(store: Store, *, book: PriceBook, now_ns: int, limit: int) -> int:
         store.save_summaries(summaries)
         settled += len(summaries)
     return settled
+
+
+def settle_where_possible(url: str, *, book: PriceBook, now_ns: int, limit: int) -> None:
+    """Keep what is computed, where it can be kept; a store on a read-only disk is still listed."""
+    with (
+        contextlib.suppress(StoreError),
+        contextlib.closing(open_store(url, mode="write")) as store,
+    ):
+        settle(store, book=book, now_ns=now_ns, limit=limit)
 
 
 def look_at(store: Store, run_id: str, *, book: PriceBook, now_ns: int) -> RunAnalysis:

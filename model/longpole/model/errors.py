@@ -13,6 +13,8 @@
     ├── RunReferenceError        RUN does not name exactly one run
     │   ├── UnknownRunError
     │   └── AmbiguousRunError
+    ├── ChainNameError           NAME does not name exactly one chain
+    ├── EmptySetError            no run is in a set that is to be compared
     ├── MissingExtraError        a package of an optional part is not installed
     ├── PortTakenError           no port to listen on
     └── ExchangeError            an import or export file or destination is not usable
@@ -118,6 +120,14 @@ class AmbiguousRunError(RunReferenceError):
             f"{reference!r} fits {len(candidates)} runs: {shown}; give more digits", reference
         )
         self.candidates = tuple(candidates)
+
+
+class ChainNameError(LongpoleError, LookupError):
+    """A name does not fit exactly one chain."""
+
+
+class EmptySetError(LongpoleError, LookupError):
+    """A set of runs that is to be compared holds none."""
 
 
 class MissingExtraError(LongpoleError):

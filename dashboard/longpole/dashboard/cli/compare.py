@@ -1,4 +1,4 @@
-"""`longpole compare A B`: what made the second run slower, dearer or less reliable."""
+"""`longpole compare`: what made the second run, or set of runs, slower, dearer or less reliable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from rich.text import Text
 from longpole.analysis.compare import Pair, RunComparison
 from longpole.analysis.compare import compare as compare_runs
 from longpole.dashboard import words
-from longpole.dashboard.cli.options import json_option, store_option, write_json
+from longpole.dashboard.cli.compare_sets import compare_two_sets
+from longpole.dashboard.cli.options import json_option, parsed_filter, store_option, write_json
 from longpole.dashboard.cli.table import column, table
 from longpole.dashboard.cli.terminal import console
 from longpole.dashboard.difference import (
@@ -33,17 +34,56 @@ _ROWS_SHOWN: Final = 20
 
 
 @click.command()
-@click.argument("before")
-@click.argument("after")
+@click.argument("before", required=False)
+@click.argument("after", required=False)
 @store_option
 @json_option
 @click.option("--all", "whole", is_flag=True, help="Leave out nothing that differs.")
-def compare(before: str, after: str, store: str, as_json: bool, whole: bool) -> None:
-    """Compare two runs: which spans made the second one longer, dearer or less reliable.
+@click.option(
+    "--before",
+    "filter_before",
+    metavar="FILTER",
+    help="Compare sets: the runs before, 'name:panel until:2d', as in `longpole runs`.",
+)
+@click.option("--after", "filter_after", metavar="FILTER", help="And the runs after.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1_000_000),
+    default=1_000,
+    show_default=True,
+    help="Of sets, how many runs are looked at on each side, the newest first.",
+)
+def compare(
+    before: str | None,
+    after: str | None,
+    store: str,
+    as_json: bool,
+    whole: bool,
+    filter_before: str | None,
+    filter_after: str | None,
+    limit: int,
+) -> None:
+    """Compare two runs, or two sets of runs: what made the second slower, dearer, less reliable.
 
     BEFORE and AFTER are ids of runs, beginnings of them, or `last`. The differences on the critical
-    path add up to the difference of the walls.
+    path add up to the difference of the walls. With --before and --after two sets are compared, and
+    what can be chance is said to be:
+
+    longpole compare --before 'tag:v1' --after 'tag:v2'
     """
+    most = None if whole else _ROWS_SHOWN
+    if filter_before is not None and filter_after is not None and before is None:
+        sets = parsed_filter(filter_before), parsed_filter(filter_after)
+        compare_two_sets(store, *sets, limit=limit, as_json=as_json, most=most)
+    elif before is not None and after is not None and filter_before is filter_after is None:
+        _compare_two_runs(store, before, after, as_json=as_json, most=most)
+    else:
+        raise click.UsageError("name two runs, or two sets of runs by --before and --after")
+
+
+def _compare_two_runs(
+    store: str, before: str, after: str, *, as_json: bool, most: int | None
+) -> None:
     opened = open_store(store, mode="read")
     try:
         book, now_ns = price_book(), time.time_ns()
@@ -57,7 +97,7 @@ def compare(before: str, after: str, store: str, as_json: bool, whole: bool) -> 
     if as_json:
         write_json(compare_document(comparison))
     else:
-        print_comparison(comparison, console(), limit=None if whole else _ROWS_SHOWN)
+        print_comparison(comparison, console(), limit=most)
 
 
 def print_comparison(comparison: RunComparison, out: Console, *, limit: int | None) -> None:

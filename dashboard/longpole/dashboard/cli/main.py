@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from longpole.dashboard.cli.chains import chains
 from longpole.dashboard.cli.compare import compare
 from longpole.dashboard.cli.dashboard import dashboard
 from longpole.dashboard.cli.demo import demo
@@ -71,6 +72,7 @@ for command in (
     dashboard,
     runs,
     show,
+    chains,
     compare,
     export,
     import_,

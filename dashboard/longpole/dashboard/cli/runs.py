@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -20,8 +19,7 @@ from longpole.dashboard.cli.terminal import console
 from longpole.dashboard.documents import run_object
 from longpole.dashboard.prices import price_book
 from longpole.dashboard.sentence import long_pole
-from longpole.dashboard.settle import look_at, settle
-from longpole.model.errors import StoreError
+from longpole.dashboard.settle import EVERY_RUN, look_at, settle_where_possible
 from longpole.model.pricing import PriceBook
 from longpole.model.run import Status
 from longpole.storage import RunOrder, RunPage, RunQuery, RunRow, Store, open_store
@@ -29,7 +27,6 @@ from longpole.storage import RunOrder, RunPage, RunQuery, RunRow, Store, open_st
 Object = Mapping[str, Any]
 
 _ID_DIGITS: Final = 8
-_EVERY_RUN: Final = 1_000_000_000
 _POLES_SHOWN: Final = 50
 _POLES_MAX_SPANS: Final = 2_000
 
@@ -100,18 +97,10 @@ def _looked_up(store: Store, query: RunQuery, now_ns: int) -> tuple[RunPage, lis
     if store.unsettled_runs(1):
         # Everything must be settled before it can be ordered or chosen by what was computed.
         by_start = query.order is RunOrder.START and query.where is None
-        _settle(store.url, book, now_ns, query.limit if by_start else _EVERY_RUN)
+        limit = query.limit if by_start else EVERY_RUN
+        settle_where_possible(store.url, book=book, now_ns=now_ns, limit=limit)
     page = store.list_runs(query)
     return page, [_object(store, row, book, now_ns) for row in page.rows]
-
-
-def _settle(url: str, book: PriceBook, now_ns: int, limit: int) -> None:
-    """Keep what is computed, where it can be kept; a store on a read-only disk is still listed."""
-    with (
-        contextlib.suppress(StoreError),
-        contextlib.closing(open_store(url, mode="write")) as store,
-    ):
-        settle(store, book=book, now_ns=now_ns, limit=limit)
 
 
 def _object(store: Store, row: RunRow, book: PriceBook, now_ns: int) -> Object:

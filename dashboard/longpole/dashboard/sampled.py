@@ -1,0 +1,102 @@
+"""A store and a query → samples of the runs that match, the newest first, taken one by one.
+
+Only runs that have ended by themselves are sampled: one that is running, or whose process died, has
+no wall to compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from longpole.analysis import RunSample, Sampler
+from longpole.dashboard import words
+from longpole.dashboard.settle import EVERY_RUN, look_at, settle_where_possible
+from longpole.model.errors import BrokenLawError, ChainNameError, UnknownRunError
+from longpole.model.pricing import PriceBook
+from longpole.model.run import Status
+from longpole.storage import RunQuery, Store
+from longpole.storage.filters import All, Filter, Matches, Pattern, TextField
+
+_ENDED: Final = (Status.OK, Status.ERROR, Status.CANCELLED, Status.INTERRUPTED)
+_NAMES_SOUGHT: Final = 1_000
+_NAMES_TOLD: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampled:
+    """Samples of runs, the newest first.
+
+    Attributes:
+        matching: how many ended runs there are that match.
+        unfinished: how many others match: running ones, and those that were lost.
+        unreadable: runs that could not be analysed.
+    """
+
+    samples: tuple[RunSample, ...]
+    matching: int
+    unfinished: int
+    unreadable: int
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether older runs were left out."""
+        return len(self.samples) + self.unreadable < self.matching
+
+
+def sampled(store: Store, query: RunQuery, *, limit: int, book: PriceBook, now_ns: int) -> Sampled:
+    """Return samples of the newest runs that match, at most so many.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    if query.where is not None and store.unsettled_runs(1):
+        # What was computed must be there before runs can be chosen by it.
+        settle_where_possible(store.url, book=book, now_ns=now_ns, limit=EVERY_RUN)
+    every = store.list_runs(replace(query, limit=1)).total
+    run_ids = store.run_ids(replace(query, status=_ENDED))
+    sampler, samples, unreadable = Sampler(), [], 0
+    for run_id in run_ids[:limit]:
+        try:
+            samples.append(sampler.sample(look_at(store, run_id, book=book, now_ns=now_ns)))
+        except (UnknownRunError, BrokenLawError):
+            unreadable += 1
+    return Sampled(
+        samples=tuple(samples),
+        matching=len(run_ids),
+        unfinished=max(0, every - len(run_ids)),
+        unreadable=unreadable,
+    )
+
+
+def chain_named(store: Store, name: str) -> str:
+    """Return the name of the chain that is called so, or whose name alone begins so.
+
+    Raises:
+        ChainNameError: no chain is, or several.
+    """
+    if store.list_runs(RunQuery(name=name, limit=1)).total:
+        return name
+    begins: Filter = All((Matches(TextField.NAME, (Pattern((name, "")),)),))
+    rows = store.list_runs(RunQuery(where=begins, limit=_NAMES_SOUGHT)).rows
+    names = sorted({row.name for row in rows})
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise ChainNameError(f"no chain is called {name!r}; list them with: longpole chains")
+    told = ", ".join(names[:_NAMES_TOLD]) + (", …" if len(names) > _NAMES_TOLD else "")
+    raise ChainNameError(f"{name!r} fits {len(names)} chains: {told}; give more of the name")
+
+
+def left_out(found: Sampled) -> Sequence[str]:
+    """Return, in words, which runs are not among the samples; empty when all are."""
+    told = []
+    if found.is_cut:
+        counted = words.count(len(found.samples), "run")
+        told.append(f"the newest {counted} of {found.matching:,}; more with --limit")
+    if found.unfinished:
+        told.append(f"{words.count(found.unfinished, 'run')} running or lost left out")
+    if found.unreadable:
+        told.append(f"{words.count(found.unreadable, 'run')} could not be read")
+    return told
