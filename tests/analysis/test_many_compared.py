@@ -236,6 +236,18 @@ def test_the_middle_of_the_draws_leaves_out_as_many_on_both_sides() -> None:
     assert (found.low, found.high) == (25, 974)
 
 
+@pytest.mark.parametrize("count", [5, 12, 40])
+def test_intervals_of_means_hold_the_truth_as_often_as_they_say(count: int) -> None:
+    random, held = Random(count), 0
+    for _ in range(300):
+        runs = [random.gauss(100, 20) for _ in range(count)]
+        draws = [sum(random.choices(runs, k=count)) / count for _ in range(200)]
+        interval = middle_95(draws, mean_of=count)
+        held += interval.low <= 100 <= interval.high
+
+    assert 0.92 <= held / 300 <= 0.99
+
+
 # --- one day beside the next ------------------------------------------------------------------
 
 

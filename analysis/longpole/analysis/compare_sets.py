@@ -34,6 +34,8 @@ from longpole.model.run import Status
 
 RUNS_NEEDED: Final = 5
 """So many runs a side are needed before anything can be said of chance."""
+RUNS_NEEDED_FOR_P95: Final = 20
+"""With fewer the p95 is the longest run there happened to be."""
 _PICO: Final = 12
 
 
@@ -92,11 +94,15 @@ class PlaceDelta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetIntervals:
-    """95 % intervals of what is afterwards minus what was before."""
+    """95 % intervals of what is afterwards minus what was before.
+
+    Attributes:
+        p95_wall_ns: `None` with fewer than `RUNS_NEEDED_FOR_P95` runs on a side.
+    """
 
     mean_wall_ns: Interval[float]
     p50_wall_ns: Interval[int]
-    p95_wall_ns: Interval[int]
+    p95_wall_ns: Interval[int] | None
     mean_cost_usd: Interval[Decimal]
     error_rate: Interval[float]
 
@@ -249,28 +255,31 @@ def _intervals(
 ) -> tuple[SetIntervals, dict[Position, Interval[float]]]:
     one, other = before.rows(positions), after.rows(positions)
     drawn = [_drawn_deltas(one, other, random) for _ in range(resamples)]
-    wall_ns, cost, error_rate, *each = (middle_95(column) for column in zip(*drawn, strict=True))
+    few = min(len(one), len(other))
+    wall_ns, cost, error_rate, *each = (
+        middle_95(column, mean_of=few) for column in zip(*drawn, strict=True)
+    )
     p50, p95 = (
-        middle_95(
-            late - early
-            for early, late in zip(
-                *(
-                    percentile_draws(side.walls_ns, percent, random=random, resamples=resamples)
-                    for side in (before, after)
-                ),
-                strict=True,
-            )
-        )
-        for percent in (50, 95)
+        _percentile_interval(before, after, percent, random, resamples) for percent in (50, 95)
     )
     between = SetIntervals(
         mean_wall_ns=wall_ns,
         p50_wall_ns=p50,
-        p95_wall_ns=p95,
+        p95_wall_ns=p95 if few >= RUNS_NEEDED_FOR_P95 else None,
         mean_cost_usd=Interval(_usd(cost.low), _usd(cost.high)),
         error_rate=error_rate,
     )
     return between, dict(zip(positions, each, strict=True))
+
+
+def _percentile_interval(
+    before: _Set, after: _Set, percent: int, random: Random, resamples: int
+) -> Interval[int]:
+    one, other = (
+        percentile_draws(side.walls_ns, percent, random=random, resamples=resamples)
+        for side in (before, after)
+    )
+    return middle_95(late - early for early, late in zip(one, other, strict=True))
 
 
 def _drawn_deltas(one: Rows, other: Rows, random: Random) -> list[float]:

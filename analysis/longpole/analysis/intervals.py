@@ -2,14 +2,16 @@
 
 Shares get Wilson's interval. Everything else is resampled (bootstrap): as many runs as there are
 are drawn with replacement, the number is computed of them, and that 1,000 times; the interval holds
-the middle 95 % of the results. Draws come from a seed, so equal runs give equal intervals.
+the middle 95 % of the results, of means somewhat more, for resamples of few runs vary too little.
+Draws come from a seed, so equal runs give equal intervals.
 
 Means of many columns at once are drawn on `Rows`, whose columns are packed into one whole number a
 run: a sum over runs is then one addition a run, however many columns there are. A percentile of a
 resample is drawn directly: the k-th of n uniform draws in order is distributed as Beta(k, n-k+1).
 
 Source: Wilson (1927), Probable inference, the law of succession, and statistical inference; Efron
-and Tibshirani (1993), An Introduction to the Bootstrap, ch. 13; David and Nagaraja (2003), Order
+and Tibshirani (1993), An Introduction to the Bootstrap, ch. 13; Hesterberg (2015), What Teachers
+Should Know about the Bootstrap, for the expanded interval; David and Nagaraja (2003), Order
 Statistics, §2.1.
 """
 
@@ -21,6 +23,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from random import Random
+from statistics import NormalDist
 from typing import Final, Generic, TypeVar
 
 from longpole.analysis.percentiles import rank_of
@@ -61,11 +64,29 @@ def wilson(successes: Fraction | int, trials: int) -> Interval[float]:
     return Interval(min(share, max(0.0, low)), max(share, min(1.0, high)))
 
 
-def middle_95(draws: Iterable[Number]) -> Interval[Number]:
-    """Return the interval that holds the middle 95 % of drawn numbers, at least one."""
+def middle_95(draws: Iterable[Number], *, mean_of: int | None = None) -> Interval[Number]:
+    """Return the interval that holds the middle 95 % of drawn numbers, at least one.
+
+    Args:
+        draws: one number a resample.
+        mean_of: of how many runs they are means, on the side that has fewer. Resamples of few runs
+            vary too little, so more than the middle 95 % is taken, as Student's t asks for.
+    """
     ordered = sorted(draws)
-    cut = len(ordered) * 25 // 1000
+    left_out = 0.025 if mean_of is None else _expanded(mean_of)
+    cut = int(len(ordered) * left_out)
     return Interval(ordered[cut], ordered[-1 - cut])
+
+
+def _expanded(runs: int) -> float:
+    """Return which part of the draws to leave out on each side, so that 95 % are covered.
+
+    It is Φ(−√(n/(n−1)) · t), the quantile t of n−1 degrees of freedom by its expansion.
+    """
+    freedom = max(1, runs - 1)
+    z = _Z95
+    t = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    return NormalDist().cdf(-t * math.sqrt(runs / freedom))
 
 
 def percentile_draws(

@@ -210,4 +210,5 @@ def _intervals(
                 for one, other in zip(slow, usual, strict=True)
             ]
         )
-    return [middle_95(column) for column in zip(*drawn, strict=True)]
+    few = len(cut.slow)
+    return [middle_95(column, mean_of=few) for column in zip(*drawn, strict=True)]

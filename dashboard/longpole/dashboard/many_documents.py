@@ -73,7 +73,9 @@ def set_document(comparison: SetComparison) -> Json:
         else {
             "mean_wall_ns": _whole_ends(between.mean_wall_ns),
             "p50_wall_ns": _whole_ends(between.p50_wall_ns),
-            "p95_wall_ns": _whole_ends(between.p95_wall_ns),
+            "p95_wall_ns": None
+            if between.p95_wall_ns is None
+            else _whole_ends(between.p95_wall_ns),
             "mean_cost_usd": [
                 _money(end) for end in (between.mean_cost_usd.low, between.mean_cost_usd.high)
             ],
