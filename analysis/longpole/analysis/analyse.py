@@ -133,6 +133,7 @@ def _facts(
     wasted = _inside(timeline, waste)
     wasted_cost = totals_of(timeline.spans[n] for n in calls if wasted[n]).cost_usd
     root = timeline.spans[0]
+    workers = _workers(timeline, peak)
     return RunFacts(
         end_ns=timeline.end_ns[0],
         wall_ns=wall_ns,
@@ -140,8 +141,9 @@ def _facts(
         span_length_ns=span_length_ns,
         speedup_ratio=work_ns / wall_ns if wall_ns else 1.0,
         parallelism_ratio=work_ns / span_length_ns if span_length_ns else 1.0,
-        efficiency_ratio=_efficiency(timeline, work_ns, peak),
+        efficiency_ratio=work_ns / (wall_ns * workers) if wall_ns and workers else 1.0,
         peak_concurrency=peak,
+        workers=workers,
         queue_wait_ns=max(0, wall_ns - replay.length_ns(has_limits=False)),
         backoff_ns=sum(s.length_ns for s in path if s.kind is SegmentKind.BACKOFF),
         retries=retries_of(timeline.spans),
@@ -165,14 +167,11 @@ def _inside(timeline: Timeline, waste: Mapping[int, WasteReason]) -> list[bool]:
     return inside
 
 
-def _efficiency(timeline: Timeline, work_ns: int, peak: int) -> float:
-    """Return work over wall times workers: the widest recorded limit, or else the peak."""
+def _workers(timeline: Timeline, peak: int) -> int:
+    """Return how many could work at once: the widest recorded limit, or the peak if more did."""
     limits = [span.fan_out_limit for span in timeline.spans if span.fan_out_limit is not None]
-    workers = max(limits) if limits else peak
     # A limit holds for one fan-out; several of them may run at once.
-    workers = max(workers, peak)
-    area_ns = timeline.wall_ns * workers
-    return work_ns / area_ns if area_ns else 1.0
+    return max([peak, *limits])
 
 
 def _first_token_ns(timeline: Timeline, root: Span) -> int | None:

@@ -165,7 +165,8 @@ class RunFacts:
         span_length_ns: T∞, the longest chain of dependent work.
         speedup_ratio: work over wall.
         parallelism_ratio: work over span length, the best speed-up possible.
-        efficiency_ratio: work over wall × workers: the widest limit known, or the peak if more ran.
+        efficiency_ratio: work over wall × workers.
+        workers: how many could work at once: the widest limit known, or the peak if more did.
         queue_wait_ns: what queueing cost: wall minus the wall without any limit.
         backoff_ns: back-off on the critical path.
         retries: attempts after the first.
@@ -183,6 +184,7 @@ class RunFacts:
     parallelism_ratio: float
     efficiency_ratio: float
     peak_concurrency: int
+    workers: int
     queue_wait_ns: int
     backoff_ns: int
     retries: int

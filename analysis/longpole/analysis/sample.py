@@ -112,6 +112,7 @@ class RunSample:
     queue_wait_ns: int
     backoff_ns: int
     peak_concurrency: int
+    workers: int
     retries: int
     fallbacks: int
     llm_calls: int
@@ -180,6 +181,7 @@ class Sampler:
             queue_wait_ns=facts.queue_wait_ns,
             backoff_ns=facts.backoff_ns,
             peak_concurrency=facts.peak_concurrency,
+            workers=facts.workers,
             retries=facts.retries,
             fallbacks=facts.fallbacks,
             llm_calls=facts.llm_calls,

@@ -21,9 +21,9 @@ from longpole.dashboard.cli.table import Column, column, table
 from longpole.dashboard.cli.terminal import console
 from longpole.dashboard.many_documents import chain_document, chains_document
 from longpole.dashboard.places import place_label
+from longpole.dashboard.prices import price_book
 from longpole.dashboard.sampled import Sampled, chain_named, left_out, sampled
 from longpole.model.errors import ChainNameError
-from longpole.model.pricing import PriceBook
 from longpole.storage import RunQuery, Store, open_store
 
 _WORTH_SAYING: Final = 0.0005
@@ -62,7 +62,7 @@ def chains(
     try:
         named = None if name is None else chain_named(opened, name)
         query = RunQuery(name=named, where=where)
-        found = sampled(opened, query, limit=limit, book=PriceBook(), now_ns=now_ns)
+        found = sampled(opened, query, limit=limit, book=price_book(), now_ns=now_ns)
         if named is not None:
             _one(named, found, as_json=as_json, whole=whole)
         elif as_json:

@@ -17,6 +17,7 @@ from longpole.dashboard.cli.terminal import console
 from longpole.dashboard.difference import signed_duration
 from longpole.dashboard.many_documents import set_document
 from longpole.dashboard.places import below_label
+from longpole.dashboard.prices import price_book
 from longpole.dashboard.sampled import Sampled, left_out, sampled
 from longpole.dashboard.set_difference import (
     differences,
@@ -27,7 +28,6 @@ from longpole.dashboard.set_difference import (
     what_is_missing,
 )
 from longpole.model.errors import EmptySetError
-from longpole.model.pricing import PriceBook
 from longpole.storage import RunQuery, open_store
 from longpole.storage.filters import Filter
 
@@ -48,7 +48,7 @@ def compare_two_sets(
     """
     store = open_store(url, mode="read")
     try:
-        book, now_ns = PriceBook(), time.time_ns()
+        book, now_ns = price_book(), time.time_ns()
         one, other = (
             sampled(store, RunQuery(where=where), limit=limit, book=book, now_ns=now_ns)
             for where in (before, after)

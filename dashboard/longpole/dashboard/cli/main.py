@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from longpole.dashboard.cli.chains import chains
+from longpole.dashboard.cli.check import check
 from longpole.dashboard.cli.compare import compare
 from longpole.dashboard.cli.dashboard import dashboard
 from longpole.dashboard.cli.demo import demo
@@ -74,6 +75,7 @@ for command in (
     show,
     chains,
     compare,
+    check,
     export,
     import_,
     reprice,
