@@ -69,9 +69,9 @@ class _Drawn:
         self.spans.append(Span(**{**bare, **more}))  # type: ignore[arg-type]
         return span_id
 
-    def call(self, parent: str, begin: int, **more: object) -> int:
-        """A model call; returns its end. One in fifty fails."""
-        provider, model = self.dice.choice(_MODELS)
+    def call(self, parent: str, begin: int, which: int = 0, **more: object) -> int:
+        """A call of one of the models; returns its end. One in fifty fails."""
+        provider, model = _MODELS[which]
         tokens = self.dice.randrange(20, 800)
         end = begin + self.length_ns(400 + tokens)
         fails = self.dice.random() < 0.02
@@ -95,7 +95,7 @@ def _panel(run: _Drawn) -> None:
     """Branches of prompt, model and parser side by side."""
     root = run.add(None, "panel", Kind.CHAIN, 0, 0, role=Role.FAN_OUT)
     ends = []
-    for key in ("gemini", "claude", "gpt"):
+    for which, key in ((3, "gemini"), (2, "claude"), (1, "gpt")):
         branch = run.add(
             root,
             "RunnableSequence",
@@ -107,7 +107,7 @@ def _panel(run: _Drawn) -> None:
             fan_out=FanOutKind.PARALLEL,
             order=Order(group="parallel"),
         )
-        end = run.call(branch, 2 * MS, order=Order(seq=1), step=1)
+        end = run.call(branch, 2 * MS, which, order=Order(seq=1), step=1)
         _close(run, branch, end + MS)
         ends.append(end + MS)
     _close(run, root, max(ends) + MS)
@@ -135,7 +135,7 @@ def _rag(run: _Drawn) -> None:
         )
         ends.append(end)
     _close(run, fetch, max(ends))
-    _close(run, root, run.call(root, max(ends) + MS, order=Order(seq=2), step=2) + MS)
+    _close(run, root, run.call(root, max(ends) + MS, 1, order=Order(seq=2), step=2) + MS)
 
 
 def _agent(run: _Drawn) -> None:
@@ -143,11 +143,11 @@ def _agent(run: _Drawn) -> None:
     root = run.add(None, "support-agent", Kind.CHAIN, 0, 0)
     at = MS
     for turn in range(run.dice.randrange(1, 5)):
-        at = run.call(root, at) + MS
+        at = run.call(root, at, 2) + MS
         end = at + run.length_ns(60)
         run.add(root, f"tool-{turn % 3}", Kind.TOOL, at, end)
         at = end + MS
-    _close(run, root, run.call(root, at) + MS)
+    _close(run, root, run.call(root, at, 4) + MS)
 
 
 def _map(run: _Drawn) -> None:
