@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 
 from longpole.analysis import label_of, positions_of
+from longpole.analysis.positions import LABELS_MOST
 from longpole.model import FanOutKind, Kind, Role, Run, Span, Status, assemble
 from tests.strategies import any_runs, recorded_runs
 
@@ -87,3 +88,15 @@ def test_every_span_has_a_position_one_longer_than_its_parents(run: Run) -> None
     for span in run.spans:
         above = () if span.parent_span_id is None else found[span.parent_span_id]
         assert found[span.span_id][:-1] == above
+
+
+def test_a_deep_recursion_ends_in_one_position() -> None:
+    spans = [
+        _span(f"{depth:06d}", f"{depth - 1:06d}" if depth else None, "turn")
+        for depth in range(50_000)
+    ]
+    found = positions_of(assemble("a" * 32, spans))
+    assert max(map(len, found.values())) == LABELS_MOST
+    assert found["049999"] == found["000300"]
+    assert found["049999"][-1] == "…"
+    assert len(set(found.values())) == LABELS_MOST

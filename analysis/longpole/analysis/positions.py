@@ -5,6 +5,9 @@ is the labels from the root down. Branches that only a number tells apart (rows 
 a map, `Send` tasks) are one position, `score[*]`: their number is theirs in one run and no other,
 and so are siblings that look alike (turns of an agent).
 
+Deeper than `LABELS_MOST` all spans of a subtree share one position: a recursion is no new place at
+every turn, and positions of a run 50,000 deep would fill the memory.
+
 Source: calling-context paths of CRISP (Zhang et al., USENIX ATC '22), with the keys that the
 framework recorded in the place of ids.
 """
@@ -12,13 +15,17 @@ framework recorded in the place of ids.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from longpole.model.run import FanOutKind, Role, Run, Span
 
 Position = tuple[str, ...]
 """Labels from the root, which is the first, down to the span."""
 
-_NUMBERED = frozenset(
+LABELS_MOST: Final = 200
+"""How many labels a position has at most; the last of so many is `…`."""
+
+_NUMBERED: Final = frozenset(
     {FanOutKind.MAP, FanOutKind.BATCH, FanOutKind.SEND, FanOutKind.TOOLS, FanOutKind.RECORD}
 )
 
@@ -34,8 +41,10 @@ def positions_of(run: Run) -> Mapping[str, Position]:
     found: dict[str, Position] = {root.span_id: (_merged(root),)}
     for span_id in (order := [root.span_id]):  # the list grows while it is walked
         above = found[span_id]
+        is_bottom = len(above) == LABELS_MOST
         for child in run.children(span_id):
-            found[child.span_id] = (*above, _merged(child))
+            label = _merged(child) if len(above) < LABELS_MOST - 1 else "…"
+            found[child.span_id] = above if is_bottom else (*above, label)
             order.append(child.span_id)
     return found
 
