@@ -12,6 +12,8 @@ from typing import Final, TypeVar
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+NOTHING: Final = "–"
+"""What a cell says where there is nothing to tell."""
 _GAP: Final = 2
 _TEXT_MIN_WIDTH: Final = 16
 
@@ -38,6 +40,11 @@ class Column:
     def is_cut(self) -> bool:
         """Whether the column may be narrower than what is in it."""
         return not (self.is_number or self.is_whole)
+
+    @property
+    def says_something(self) -> bool:
+        """Whether any cell holds more than a dash."""
+        return any(text.plain not in ("", NOTHING) for text in self.cells)
 
     @property
     def width(self) -> int:
@@ -68,9 +75,9 @@ def column(
 def table(columns: Sequence[Column], width: int) -> list[Text]:
     """Return heading and rows as lines of at most `width` columns of the terminal.
 
-    A column in which nothing is written is left out.
+    A column in which nothing is written, or only that there is nothing, is left out.
     """
-    kept = [(one, _full_width(one)) for one in columns if one.width]
+    kept = [(one, _full_width(one)) for one in columns if one.says_something]
     while _missing(kept, width) > _to_be_cut(kept) and any(one.need for one, _ in kept):
         kept.remove(min((one for one in kept if one[0].need), key=lambda one: one[0].need))
     fitted = _cut(kept, _missing(kept, width))
