@@ -461,6 +461,14 @@ def test_the_limit_in_force_is_on_the_branches(
     assert {span.fan_out_limit for span in run.children(run.root_span_id)} == {limit}
 
 
+def test_the_limit_in_force_is_on_branches_that_are_bare_models(recording: Recording) -> None:
+    RunnableParallel(a=model(), b=model()).invoke("?", recording.with_config(max_concurrency=1))
+    asyncio.run(model().map().ainvoke(["?", "!"], recording.with_config(max_concurrency=1)))
+
+    for run in recording.runs():
+        assert {span.fan_out_limit for span in run.children(run.root_span_id)} == {1}
+
+
 def test_the_same_run_seen_by_two_handlers_is_recorded_once(recording: Recording) -> None:
     second = LongpoleHandler(str(recording.path))
     chain().with_config(callbacks=[second]).invoke({"question": "?"}, recording.config)

@@ -62,7 +62,7 @@ def find_caller(depth: int = 1) -> Caller:
             held = frame.f_locals
             owner = held.get("self")
             if owner is not None and issubclass(type(owner), Runnable):
-                return Caller(_shape_of(type(owner)), _limit_in(held.get("config")))
+                return Caller(_shape_of(type(owner)), _limit_given_to(owner, frame))
             left -= 1
         frame = frame.f_back
     return UNKNOWN_CALLER
@@ -76,6 +76,18 @@ def _shape_of(cls: type) -> Shape:
             _shape_of_class.clear()
         _shape_of_class[cls] = shape
     return shape
+
+
+def _limit_given_to(owner: object, frame: FrameType | None) -> int | None:
+    """Return the limit in the owner's configuration; a model emits below the call that got it."""
+    while frame is not None:
+        held = frame.f_locals
+        if held.get("self") is not owner:
+            return None
+        if "config" in held:
+            return _limit_in(held["config"])
+        frame = frame.f_back
+    return None
 
 
 def _limit_in(config: Any) -> int | None:
