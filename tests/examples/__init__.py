@@ -1,0 +1,1 @@
+"""The gallery of examples, each played on a store of its own."""
