@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ROOMS := model tracer storage analysis dashboard
 
-.PHONY: help demo test test-fast coverage lint format bench pictures clean
+.PHONY: help demo test test-fast coverage lint format bench bench-peers pictures clean
 
 help:
 	@echo "make demo      record real parallel chains and open the dashboard on them"
@@ -16,6 +16,7 @@ help:
 	@echo "make lint      format, style, types, and who may import whom"
 	@echo "make format    put the code into the project's format"
 	@echo "make bench     measure what claims to be fast"
+	@echo "make bench-peers  what our handler and those of others cost the caller, side by side"
 	@echo "make pictures  make the README's pictures anew (needs Chromium)"
 	@echo "make clean     remove the virtual environment and all caches"
 
@@ -51,9 +52,12 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python -m tests.bench
 
+bench-peers: $(READY)
+	$(BIN)/python -m tests.bench peers
+
 pictures: $(READY)
 	$(BIN)/python -m tests.browser.pictures
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov build dist
+	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
