@@ -1,4 +1,4 @@
-"""What lies behind a handler: tracer provider → processor → the store's writer.
+"""What lies behind a handler: tracer → the store's writer, through the user's provider if given.
 
 One pipeline a store (and provider) in a process, shared by all handlers on it: they share one
 writer, one table of open runs, one set of counts.
@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import random
 import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from opentelemetry.sdk.resources import HOST_NAME, PROCESS_PID, SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
-from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import NoOpTracer
 
 from longpole.model.settings import Settings
 from longpole.storage.writer import Writer, shared_writer
+from longpole.tracer.direct import DirectTracer
 from longpole.tracer.processor import SCOPE, StoreProcessor
-from longpole.tracer.spans import Spans
+from longpole.tracer.spans import Spans, SpanStarter
 
 VERSION: Final = importlib.metadata.version("longpole")
 
@@ -46,44 +45,15 @@ class HandlerStats:
     errors: Mapping[str, int]
 
 
-class _UniqueIds(IdGenerator):
-    """Ids of a generator of our own: an app that seeds `random` must not repeat our ids.
-
-    Seeded by the system once a process, since asking it for every id is slow; a forked child, also
-    one that Python did not fork, is known by its process id and seeds anew.
-    """
-
-    def __init__(self) -> None:
-        self._pid = 0
-        self._random = random.Random()
-
-    def _bits(self, count: int) -> int:
-        pid = os.getpid()
-        if pid != self._pid:
-            self._random = random.Random(int.from_bytes(os.urandom(32)))
-            self._pid = pid
-        return self._random.getrandbits(count) or 1
-
-    def generate_span_id(self) -> int:
-        return self._bits(64)
-
-    def generate_trace_id(self) -> int:
-        return self._bits(128)
-
-    def is_trace_id_random(self) -> bool:
-        return True
-
-
 class Pipeline:
     """Everything that handlers on one store share."""
 
-    def __init__(self, writer: Writer, provider: TracerProvider, settings: Settings) -> None:
+    def __init__(self, writer: Writer, provider: TracerProvider | None, settings: Settings) -> None:
         self._writer = writer
         self._provider = provider
         self._errors: Counter[str] = Counter()
         self.settings = settings
-        provider.add_span_processor(StoreProcessor(writer))
-        self.spans = Spans(provider.get_tracer(SCOPE, VERSION))
+        self.spans = Spans(_tracer(writer, provider))
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until the database has everything; whether it has."""
@@ -131,26 +101,18 @@ def pipeline_for(url: str, provider: TracerProvider | None, settings: Settings) 
     with _lock:
         pipeline = _pipelines.get(key)
         if pipeline is None:
-            pipeline = Pipeline(writer, provider or _own_provider(), settings)
+            pipeline = Pipeline(writer, provider, settings)
             _pipelines[key] = pipeline
         return pipeline
 
 
-def _own_provider() -> TracerProvider:
-    unlimited = SpanLimits.UNSET
-    return TracerProvider(
-        sampler=ALWAYS_ON,
-        resource=Resource(
-            {SERVICE_NAME: "longpole", HOST_NAME: os.uname().nodename, PROCESS_PID: os.getpid()}
-        ),
-        shutdown_on_exit=False,
-        id_generator=_UniqueIds(),
-        span_limits=SpanLimits(
-            max_span_attributes=unlimited,
-            max_attribute_length=unlimited,
-            max_span_attribute_length=unlimited,
-        ),
-    )
+def _tracer(writer: Writer, provider: TracerProvider | None) -> SpanStarter:
+    if provider is not None:
+        provider.add_span_processor(StoreProcessor(writer))
+        return provider.get_tracer(SCOPE, VERSION)
+    # Whoever switches OpenTelemetry off (OTEL_SDK_DISABLED) has always switched us off with it.
+    given = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False).get_tracer(SCOPE, VERSION)
+    return given if isinstance(given, NoOpTracer) else DirectTracer(writer)
 
 
 def _forget_lock_after_fork() -> None:

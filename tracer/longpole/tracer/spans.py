@@ -17,7 +17,8 @@ from uuid import UUID
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanKind, StatusCode, Tracer
+from opentelemetry.trace import Span as OtelSpan
+from opentelemetry.trace import SpanKind, StatusCode
 
 from longpole.model import semconv
 from longpole.model.place import (
@@ -48,6 +49,22 @@ class Umbrella(Protocol):
         ...
 
 
+class SpanStarter(Protocol):
+    """Starts spans: a tracer of OpenTelemetry's, or `longpole.tracer.direct`."""
+
+    def start_span(
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Attributes | None = None,
+        *,
+        start_time: int,
+    ) -> OtelSpan:
+        """Start a span; `start_time` in nanoseconds since the epoch."""
+        ...
+
+
 UMBRELLA: ContextVar[Umbrella | None] = ContextVar("longpole_umbrella", default=None)
 
 
@@ -71,7 +88,7 @@ class Start:
 class Spans:
     """Opens and closes the spans of all runs that go to one store."""
 
-    def __init__(self, tracer: Tracer) -> None:
+    def __init__(self, tracer: SpanStarter) -> None:
         self._tracer = tracer
         self.runs = OpenRuns()
 
