@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import StrEnum, auto
 from typing import Any, Final
 
 from longpole.model.run import NO_ORDER, FanOutKind, Kind, Order, Role
@@ -30,7 +30,7 @@ STRUCTURAL_PREFIXES: Final = (MAP_KEY, SEQ_STEP, RETRY_ATTEMPT, CONDITION, BRANC
 _PUSHED: Final = "__pregel_push"
 
 
-class Shape(Enum):
+class Shape(StrEnum):
     """What a run does with the runs below it."""
 
     PARALLEL = auto()
@@ -41,6 +41,10 @@ class Shape(Enum):
     BRANCH = auto()
     RECORD = auto()
     OTHER = auto()
+
+
+BY_POSITION: Final = frozenset({Shape.EACH, Shape.FALLBACKS, Shape.BRANCH, Shape.RECORD})
+"""Runs that tell the runs below them apart by nothing but how many came before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 from longpole.model import semconv
 from longpole.model.caller import name_of, own_metadata, session_in, user_in
@@ -38,21 +39,26 @@ _OPERATION: Final[Mapping[Kind, str]] = {
 }
 
 
-def of_identity(kind: Kind, langchain_run_id: object) -> Attributes:
-    """Return kind and ids of a span."""
-    attributes: Attributes = {
+_OF_KIND: Final[Mapping[Kind, Attributes]] = {
+    kind: {
         semconv.LONGPOLE_KIND: kind.value,
         semconv.OPENINFERENCE_SPAN_KIND: _OPENINFERENCE_KIND.get(kind, "CHAIN"),
+        **({semconv.GEN_AI_OPERATION_NAME: _OPERATION[kind]} if kind in _OPERATION else {}),
     }
+    for kind in Kind
+}
+
+
+def of_identity(kind: Kind, langchain_run_id: UUID | None) -> Attributes:
+    """Return kind and ids of a span."""
+    attributes = {**_OF_KIND[kind]}
     if langchain_run_id is not None:
         attributes[semconv.LONGPOLE_LANGCHAIN_RUN_ID] = str(langchain_run_id)
-    if kind in _OPERATION:
-        attributes[semconv.GEN_AI_OPERATION_NAME] = _OPERATION[kind]
     return attributes
 
 
-def of_place(place: Place, limit: int | None) -> Attributes:
-    """Return where a span stands; `limit` is the concurrency limit of the fan-out it is in."""
+def of_place(place: Place) -> Attributes:
+    """Return where a span stands."""
     order = place.order
     facts: Attributes = {
         semconv.LONGPOLE_ROLE: place.role and place.role.value,
@@ -60,7 +66,6 @@ def of_place(place: Place, limit: int | None) -> Attributes:
         semconv.LONGPOLE_STEP: place.step,
         semconv.LONGPOLE_ATTEMPT: place.attempt if place.attempt > 1 else None,
         semconv.LONGPOLE_FAN_OUT: place.fan_out and place.fan_out.value,
-        semconv.LONGPOLE_FAN_OUT_LIMIT: limit if place.fan_out else None,
         semconv.LONGPOLE_GROUP: order.group,
         semconv.LONGPOLE_SEQ: order.seq,
         semconv.LONGPOLE_SUPERSTEP: order.superstep,
@@ -69,22 +74,20 @@ def of_place(place: Place, limit: int | None) -> Attributes:
     return _known(facts)
 
 
-def of_caller(
-    tags: Sequence[str],
-    metadata: Mapping[str, Any],
-    inherited: Mapping[str, Any],
-    redact: Redact | None,
-) -> Attributes:
-    """Return the caller's own tags and metadata, as far as the parent does not have them too."""
-    attributes: Attributes = {}
+def of_tags(tags: Sequence[str]) -> Attributes:
+    """Return the caller's own tags."""
     own_tags = user_tags(tags)
-    if own_tags:
-        attributes[semconv.TAG_TAGS] = tuple(clean_text(tag) for tag in own_tags)
+    return {semconv.TAG_TAGS: tuple(clean_text(tag) for tag in own_tags)} if own_tags else {}
+
+
+def of_metadata(
+    metadata: Mapping[str, Any], inherited: Mapping[str, Any], redact: Redact | None
+) -> Attributes:
+    """Return the caller's own metadata, as far as the parent does not have it too."""
     own = own_metadata(metadata, inherited)
-    if own:
-        kept = capture(own, limit=_METADATA_LIMIT, redact=redact)
-        attributes[semconv.METADATA] = kept.text
-    return attributes
+    if not own:
+        return {}
+    return {semconv.METADATA: capture(own, limit=_METADATA_LIMIT, redact=redact).text}
 
 
 def of_session(metadata: Mapping[str, Any]) -> Attributes:

@@ -8,6 +8,7 @@ start in tasks of their own), nothing is claimed and the structural tags decide.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ _SHAPES: Final[tuple[tuple[type, Shape], ...]] = (
     (RunnableWithFallbacks, Shape.FALLBACKS),
     (RunnableBranch, Shape.BRANCH),
 )
-_shape_of_class: dict[type, Shape] = {}
+_callers_of_class: dict[type, Caller] = {}
 
 
 def find_caller(depth: int = 1) -> Caller:
@@ -62,20 +63,23 @@ def find_caller(depth: int = 1) -> Caller:
             held = frame.f_locals
             owner = held.get("self")
             if owner is not None and issubclass(type(owner), Runnable):
-                return Caller(_shape_of(type(owner)), _limit_given_to(owner, frame))
+                caller = _caller_of(type(owner))
+                limit = _limit_given_to(owner, frame)
+                return caller if limit is None else Caller(caller.shape, limit)
             left -= 1
         frame = frame.f_back
     return UNKNOWN_CALLER
 
 
-def _shape_of(cls: type) -> Shape:
-    shape = _shape_of_class.get(cls)
-    if shape is None:
+def _caller_of(cls: type) -> Caller:
+    """Return what a runnable of this class is when no limit is asked for."""
+    caller = _callers_of_class.get(cls)
+    if caller is None:
         shape = next((shape for base, shape in _SHAPES if issubclass(cls, base)), Shape.OTHER)
-        if len(_shape_of_class) > 4096:  # classes made at run time must not pile up
-            _shape_of_class.clear()
-        _shape_of_class[cls] = shape
-    return shape
+        if len(_callers_of_class) > 4096:  # classes made at run time must not pile up
+            _callers_of_class.clear()
+        caller = _callers_of_class[cls] = Caller(shape, None)
+    return caller
 
 
 def _limit_given_to(owner: object, frame: FrameType | None) -> int | None:
@@ -95,6 +99,7 @@ def _limit_in(config: Any) -> int | None:
     return limit if type(limit) is int and limit > 0 else None
 
 
+@functools.cache  # asking the system takes 13 µs, and the answer does not change
 def default_pool_size() -> int:
     """Return how many threads a pool has when no limit is asked for (`ThreadPoolExecutor`)."""
     count = getattr(os, "process_cpu_count", os.cpu_count)()

@@ -322,8 +322,7 @@ class LongpoleHandler(BaseCallbackHandler):
         tool_call_id: str | None = None,
     ) -> None:
         serialized, run_id, parent_run_id, tags, metadata, kwargs = told
-
-        def step() -> None:
+        try:
             start = Start(
                 uuid=run_id,
                 parent_uuid=parent_run_id,
@@ -338,8 +337,8 @@ class LongpoleHandler(BaseCallbackHandler):
                 attributes=self._safely(event, attributes),
             )
             self._spans.open(start, self._redact)
-
-        self._guard(event, step)
+        except Exception as error:  # noqa: BLE001 - see `_guard`
+            self._swallow(event, error)
 
     def _close(
         self,
@@ -348,9 +347,10 @@ class LongpoleHandler(BaseCallbackHandler):
         end_ns: int,
         attributes: Callable[[], Attributes],
     ) -> None:
-        self._guard(
-            event, lambda: self._spans.close(run_id, end_ns, self._safely(event, attributes))
-        )
+        try:
+            self._spans.close(run_id, end_ns, self._safely(event, attributes))
+        except Exception as error:  # noqa: BLE001 - see `_guard`
+            self._swallow(event, error)
 
     def _fail(
         self,
@@ -404,9 +404,11 @@ class LongpoleHandler(BaseCallbackHandler):
     ) -> Attributes:
         if not self._captures:
             return {}
-        return self._safely(
-            which, lambda: named(capture(value, limit=self._limit, redact=self._redact))
-        )
+        try:
+            return named(capture(value, limit=self._limit, redact=self._redact))
+        except Exception as error:  # noqa: BLE001 - see `_guard`
+            self._swallow(which, error)
+            return {}
 
     def _late_input(self, kwargs: Mapping[str, Any]) -> Attributes:
         inputs = kwargs.get("inputs")

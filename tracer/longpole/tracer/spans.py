@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -22,8 +23,10 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from longpole.model import semconv
 from longpole.model.place import (
+    BY_POSITION,
     Above,
     Place,
+    Shape,
     Started,
     handed_down,
     place_of,
@@ -106,9 +109,9 @@ class Spans:
         """Open a span below a run that is known, or as a root."""
         task = task_of(start.metadata)
         kind = _kind(start.kind, task, parent)
-        place = _place(start, kind, parent, task)
-        run = self._open_span(start, kind, place, parent, task, redact)
-        if task is not None and parent is not None and place.fan_out is not None:
+        stand = _stand(start, kind, parent, task)
+        run = self._open_span(start, kind, stand, parent, task, redact)
+        if task is not None and parent is not None and stand.place.fan_out is not None:
             parent.task_tries.setdefault(task, []).append(run.span_id)
         given_up = self.runs.add(run)
         if given_up is not None:
@@ -119,18 +122,20 @@ class Spans:
         self,
         start: Start,
         kind: Kind,
-        place: Place,
+        stand: _Stand,
         parent: OpenRun | None,
         task: str | None,
         redact: Redact | None,
     ) -> OpenRun:
         inherited = _NO_METADATA if parent is None else parent.metadata
-        attributes = {
-            **attributes_of.of_identity(kind, start.uuid),
-            **attributes_of.of_place(place, _limit(place, start.caller)),
-            **attributes_of.of_caller(start.tags, start.metadata, inherited, redact),
-            **start.attributes,
-        }
+        attributes = attributes_of.of_identity(kind, start.uuid)
+        attributes.update(stand.attributes)
+        limit = _limit(stand.place, start.caller)
+        if limit is not None:
+            attributes[semconv.LONGPOLE_FAN_OUT_LIMIT] = limit
+        if start.metadata:
+            attributes.update(attributes_of.of_metadata(start.metadata, inherited, redact))
+        attributes.update(start.attributes)
         if start.streamed:
             attributes[semconv.LONGPOLE_STREAMED] = True
         context, run_id = _whereabouts(parent)
@@ -154,7 +159,7 @@ class Spans:
             kind=kind,
             shape=start.caller.shape,
             start_ns=start.start_ns,
-            inherited=handed_down(start.tags, None if parent is None else parent.inherited),
+            inherited=stand.handed_down,
             metadata=start.metadata,
             task=task,
         )
@@ -255,26 +260,77 @@ def _kind(kind: Kind, task: str | None, parent: OpenRun | None) -> Kind:
     return kind
 
 
-def _place(start: Start, kind: Kind, parent: OpenRun | None, task: str | None) -> Place:
+@dataclass(frozen=True, slots=True)
+class _Stand:
+    """Where a run stands, and what follows from that and from its tags alone.
+
+    Attributes:
+        handed_down: its tags of a structural form that runs below it inherit.
+        attributes: of its place and its tags, without the limit.
+    """
+
+    place: Place
+    handed_down: frozenset[str]
+    attributes: Attributes
+
+
+def _stand(start: Start, kind: Kind, parent: OpenRun | None, task: str | None) -> _Stand:
+    """Return where a starting run stands.
+
+    Most runs stand where their tags and their parent's kind say, and the same few places come
+    again and again; what depends on more than that is looked at every time.
+    """
+    tags = tuple(start.tags)
+    shape = start.caller.shape
+    if parent is None:
+        return _known_stand(tags, kind, shape, None, None, None)
+    position = next(parent.position)
+    if (
+        (task is None or task == parent.task)
+        and start.tool_call_id is None
+        and parent.shape not in BY_POSITION
+    ):
+        return _known_stand(tags, kind, shape, parent.kind, parent.shape, parent.inherited)
+    tries = parent.task_tries.get(task, ()) if task is not None else ()
     started = Started(
         kind=kind,
-        shape=start.caller.shape,
-        tags=start.tags,
+        shape=shape,
+        tags=tags,
         metadata=start.metadata,
         tool_call_id=start.tool_call_id,
     )
-    if parent is None:
-        return place_of(started, None)
-    tries = parent.task_tries.get(task, ()) if task is not None else ()
     above = Above(
         kind=parent.kind,
         shape=parent.shape,
         inherited=parent.inherited,
         task=parent.task,
-        position=next(parent.position),
+        position=position,
         task_tries=tries,
     )
-    return place_of(started, above)
+    return _stand_at(place_of(started, above), tags, parent.inherited)
+
+
+@lru_cache(maxsize=4096)
+def _known_stand(
+    tags: tuple[str, ...],
+    kind: Kind,
+    shape: Shape | None,
+    parent_kind: Kind | None,
+    parent_shape: Shape | None,
+    inherited: frozenset[str] | None,
+) -> _Stand:
+    started = Started(kind=kind, shape=shape, tags=tags, metadata=_NO_METADATA)
+    above = (
+        None
+        if parent_kind is None or inherited is None
+        else Above(kind=parent_kind, shape=parent_shape, inherited=inherited, task=None, position=0)
+    )
+    return _stand_at(place_of(started, above), tags, inherited)
+
+
+def _stand_at(place: Place, tags: tuple[str, ...], inherited: frozenset[str] | None) -> _Stand:
+    attributes = {**attributes_of.of_place(place), **attributes_of.of_tags(tags)}
+    return _Stand(place, handed_down(tags, inherited), attributes)
 
 
 def _whereabouts(parent: OpenRun | None) -> tuple[Context, str | None]:
