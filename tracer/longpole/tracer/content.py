@@ -62,6 +62,8 @@ class Captured:
 
 def capture(value: object, *, limit: int, redact: Redact | None = None) -> Captured:
     """Return what may be kept of a value, at most about `limit` characters of text."""
+    if type(value) is str and redact is None and len(value) <= limit:
+        return Captured(clean_text(value), False, None)
     walk = _Walk(limit, redact)
     if type(value) is str:
         text = clean_text(walk.text(value))
@@ -137,13 +139,17 @@ class _Walk:
         if self._nodes < 0 or depth > _MAX_DEPTH:
             self._cut = True
             return f"[cut: {type_name(value)}]"
-        if id(value) in self._ancestors:
+        ancestors = self._ancestors
+        if id(value) in ancestors:
             return f"[cycle: {type_name(value)}]"
-        self._ancestors.add(id(value))
+        reader = _readers.get(cls) or _add_reader(cls)
+        ancestors.add(id(value))
         try:
-            return _reader_of(cls)(self, value, depth)
+            return reader(self, value, depth)
         finally:
-            self._ancestors.discard(id(value))
+            ancestors.discard(id(value))
+
+    # Most of what is read is text: the loops below take it without a call of `visit`.
 
     def entries(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -153,7 +159,12 @@ class _Walk:
                 self._cut = True
                 result["…"] = f"[cut {len(value) - len(result)} entries]"
                 break
-            result[_key(key)] = self.visit(held, depth + 1)
+            name = key if type(key) is str and len(key) <= _MAX_KEY else _key(key)
+            if type(held) is str:
+                self._nodes -= 1
+                result[name] = self.text(held)
+            else:
+                result[name] = self.visit(held, depth + 1)
         return result
 
     def items(self, held: Iterable[Any], size: int, depth: int) -> list[Any]:
@@ -166,11 +177,16 @@ class _Walk:
         return result
 
     def fields(self, held: dict[str, Any], names: tuple[str, ...], depth: int) -> dict[str, Any]:
-        return {
-            name: self.visit(held[name], depth + 1)
-            for name in names
-            if held.get(name) is not None and held[name] != []
-        }
+        """Read these fields of an object, as far as they hold something."""
+        result: dict[str, Any] = {}
+        for name in names:
+            value = held.get(name)
+            if type(value) is str:
+                self._nodes -= 1
+                result[name] = self.text(value)
+            elif value is not None and not (type(value) is list and not value):
+                result[name] = self.visit(value, depth + 1)
+        return result
 
 
 def redacted(text: str, redact: Redact) -> str:
@@ -187,13 +203,11 @@ _readers: dict[type, Reader] = {}
 _MAX_READERS: Final = 4096
 
 
-def _reader_of(cls: type) -> Reader:
-    """Return how values of a class are read; found once a class, never by asking the value."""
-    reader = _readers.get(cls)
-    if reader is None:
-        if len(_readers) >= _MAX_READERS:  # classes made at run time must not pile up
-            _readers.clear()
-        reader = _readers[cls] = _find_reader(cls)
+def _add_reader(cls: type) -> Reader:
+    """Find out how values of a class are read; once a class, never by asking the value."""
+    if len(_readers) >= _MAX_READERS:  # classes made at run time must not pile up
+        _readers.clear()
+    reader = _readers[cls] = _find_reader(cls)
     return reader
 
 
@@ -213,8 +227,9 @@ def _find_reader(cls: type) -> Reader:
 
 def _read_message(walk: _Walk, value: Any, depth: int) -> Any:
     held = _instance_dict(value)
-    role = {"role": held.get("role") or held.get("type")}
-    return role | walk.fields(held, _MESSAGE_FIELDS, depth)
+    shown = {"role": held.get("role") or held.get("type")}
+    shown.update(walk.fields(held, _MESSAGE_FIELDS, depth))
+    return shown
 
 
 def _read_document(walk: _Walk, value: Any, depth: int) -> Any:
