@@ -76,38 +76,71 @@ def decode(payload: bytes) -> SpanEvent:
     Raises:
         ValueError: these bytes are no event.
     """
-    match orjson.loads(payload):
-        case [
-            "s",
-            str(run_id),
-            str(trace_id),
-            str(span_id),
-            str() | 0 as parent_span_id,
-            bool(is_root),
-            str(name),
-            int(start_ns),
-            dict(attributes),
-        ]:
-            return SpanStart(
-                run_id=run_id,
-                trace_id=trace_id,
-                span_id=span_id,
-                parent_span_id=parent_span_id or None,
-                is_root=is_root,
-                name=name,
-                start_ns=start_ns,
-                attributes=attributes,
-            )
-        case ["e", str(run_id), str(span_id), int(end_ns), str(status), error, dict(attributes)]:
-            return SpanEnd(
-                run_id=run_id,
-                span_id=span_id,
-                end_ns=end_ns,
-                status=Status(status),
-                error=_error(error),
-                attributes=attributes,
-            )
-    raise ValueError("these bytes are no span event")
+    fields = orjson.loads(payload)
+    event: SpanEvent | None = None
+    # Plain checks: matching against patterns takes four times as long.
+    if type(fields) is list:
+        if len(fields) == 9 and fields[0] == "s":
+            event = _start(*fields[1:])
+        elif len(fields) == 7 and fields[0] == "e":
+            event = _end(*fields[1:])
+    if event is None:
+        raise ValueError("these bytes are no span event")
+    return event
+
+
+def _start(
+    run_id: Any,
+    trace_id: Any,
+    span_id: Any,
+    parent_span_id: Any,
+    is_root: Any,
+    name: Any,
+    start_ns: Any,
+    attributes: Any,
+) -> SpanStart | None:
+    if (
+        type(run_id) is str
+        and type(trace_id) is str
+        and type(span_id) is str
+        and (type(parent_span_id) is str or parent_span_id == 0)
+        and type(is_root) is bool
+        and type(name) is str
+        and type(start_ns) is int
+        and type(attributes) is dict
+    ):
+        return SpanStart(
+            run_id=run_id,
+            trace_id=trace_id,
+            span_id=span_id,
+            parent_span_id=parent_span_id or None,
+            is_root=is_root,
+            name=name,
+            start_ns=start_ns,
+            attributes=attributes,
+        )
+    return None
+
+
+def _end(
+    run_id: Any, span_id: Any, end_ns: Any, status: Any, error: Any, attributes: Any
+) -> SpanEnd | None:
+    if (
+        type(run_id) is str
+        and type(span_id) is str
+        and type(end_ns) is int
+        and type(status) is str
+        and type(attributes) is dict
+    ):
+        return SpanEnd(
+            run_id=run_id,
+            span_id=span_id,
+            end_ns=end_ns,
+            status=Status(status),
+            error=_error(error) if error else None,
+            attributes=attributes,
+        )
+    return None
 
 
 def _error(fields: object) -> SpanError | None:

@@ -7,7 +7,7 @@ number of times. The rows of runs, and the totals, are brought up to date in the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -106,7 +106,7 @@ def recorder_number(connection: Connection, recorder: Recorder) -> int:
 def ingest(connection: Connection, recorder: int, events: Iterable[SpanEvent]) -> None:
     """Store events of one recorder, whose number is given, in any order."""
     batches = _by_run(events)
-    _find_runs(connection, recorder, batches)
+    _find_runs(connection, batches)
     writes = _Writes()
     for batch in batches:
         known = {} if batch.is_new else _known_spans(connection, batch)
@@ -114,7 +114,8 @@ def ingest(connection: Connection, recorder: int, events: Iterable[SpanEvent]) -
             _sort_in(writes, batch, recorder, span_id, pair, known.get(span_id))
     writes.apply(connection)
     changed = [batch for batch in batches if batch.has_changed]
-    _update_runs(connection, changed)
+    _enter_runs(connection, recorder, [batch for batch in changed if batch.is_new])
+    _update_runs(connection, [batch for batch in changed if not batch.is_new])
     _update_totals(connection, changed)
 
 
@@ -134,7 +135,9 @@ def _by_run(events: Iterable[SpanEvent]) -> list[_Batch]:
     return list(batches.values())
 
 
-def _find_runs(connection: Connection, recorder: int, batches: Sequence[_Batch]) -> None:
+def _find_runs(connection: Connection, batches: Sequence[_Batch]) -> None:
+    """Give every batch the number of its run; new ones are entered when all is known of them."""
+    last = 0
     for batch in batches:
         found = connection.execute(
             "SELECT run, root_span_id, trace_id FROM runs WHERE run_id = ?", (batch.run_id,)
@@ -142,11 +145,10 @@ def _find_runs(connection: Connection, recorder: int, batches: Sequence[_Batch])
         if found:
             batch.run, batch.root_span_id, batch.trace_id = found[0]
             continue
-        cursor = connection.execute(
-            "INSERT INTO runs (run_id, status, spans, recorder, revision) VALUES (?, ?, 0, ?, 0)",
-            (batch.run_id, Status.RUNNING.value, recorder),
-        )
-        batch.run = cursor.lastrowid or 0
+        if not last:
+            last = connection.execute("SELECT coalesce(max(run), 0) FROM runs").fetchall()[0][0]
+        last += 1
+        batch.run = last
         batch.is_new = True
 
 
@@ -217,12 +219,7 @@ def _sort_in(
 
 def _add_span(writes: _Writes, run: int, recorder: int, span_id: str, pair: _Pair) -> None:
     start, end = pair.start, pair.end
-    if start is None:
-        attributes = end.attributes if end else {}
-    elif end is None or not end.attributes:
-        attributes = start.attributes
-    else:
-        attributes = {**start.attributes, **end.attributes}
+    attributes = _attributes(pair)
     start_ns = None if start is None else rows.as_int64(start.start_ns)
     writes.spans.append(
         (
@@ -246,6 +243,16 @@ def _add_span(writes: _Writes, run: int, recorder: int, span_id: str, pair: _Pai
             end and rows.without_content(end.attributes),
         )
     )
+
+
+def _attributes(pair: _Pair) -> Mapping[str, Any]:
+    """Return what start and end tell together; the end's word counts."""
+    start, end = pair.start, pair.end
+    if start is None:
+        return end.attributes if end else {}
+    if end is None or not end.attributes:
+        return start.attributes
+    return {**start.attributes, **end.attributes}
 
 
 def _end_columns(end: SpanEnd | None) -> tuple[int | str | None, ...]:
@@ -284,11 +291,55 @@ def _add_end(writes: _Writes, run: int, end: SpanEnd, start_ns: int | None) -> N
 
 # --- the rows of runs -------------------------------------------------------------------------
 
-_UPDATE_RUN: Final = (
-    "UPDATE runs SET root_span_id = ?, trace_id = ?, name = ?, status = ?, start_ns = ?, "
-    "end_ns = ?, wall_ns = ?, session_id = ?, user_id = ?, tags = ?, search = ?, recorder = ? "
-    "WHERE run = ?"
+_ABOUT_RUN: Final = (
+    "root_span_id",
+    "trace_id",
+    "name",
+    "status",
+    "start_ns",
+    "end_ns",
+    "wall_ns",
+    "session_id",
+    "user_id",
+    "tags",
+    "search",
+    "recorder",
 )
+_INSERT_RUN: Final = (
+    f"INSERT INTO runs ({', '.join(_ABOUT_RUN)}, run_id, spans, revision, run) "
+    f"VALUES ({', '.join('?' * len(_ABOUT_RUN))}, ?, ?, 1, ?)"
+)
+_UPDATE_RUN: Final = (
+    f"UPDATE runs SET {', '.join(f'{column} = ?' for column in _ABOUT_RUN)} WHERE run = ?"
+)
+
+
+def _enter_runs(connection: Connection, recorder: int, new: Sequence[_Batch]) -> None:
+    """Enter runs that were not there, at once with all that their batch tells of them.
+
+    A row that is entered first and described later is written to its twelve indexes twice.
+    """
+    for batch in new:
+        batch.root_span_id = _root_among(batch)
+        root = None if batch.root_span_id is None else batch.pairs[batch.root_span_id]
+        if root is None or root.start is None:
+            connection.execute(
+                "INSERT INTO runs (run, run_id, status, spans, recorder, revision) "
+                "VALUES (?, ?, ?, ?, ?, 1)",
+                (batch.run, batch.run_id, Status.RUNNING.value, batch.new_spans, recorder),
+            )
+            _describe_without_root(connection, batch)
+            continue
+        attributes = _attributes(root)
+        about = _about_run(
+            batch,
+            (root.start.name, rows.as_int64(root.start.start_ns), *_end_columns(root.end)),
+            attributes,
+        )
+        connection.execute(
+            _INSERT_RUN, (*about, recorder, batch.run_id, batch.new_spans, batch.run)
+        )
+        _tag(connection, batch, attributes)
 
 
 def _update_runs(connection: Connection, changed: Sequence[_Batch]) -> None:
@@ -324,30 +375,39 @@ def _describe(connection: Connection, batch: _Batch) -> None:
         (batch.run, batch.root_span_id),
     ).fetchall()[0]
     attributes = rows.attributes_from(*texts)
+    about = _about_run(batch, (name, start_ns, end_ns, status, error_type, error), attributes)
+    connection.execute(_UPDATE_RUN, (*about, recorder, batch.run))
+    connection.execute("DELETE FROM run_tags WHERE run = ?", (batch.run,))
+    _tag(connection, batch, attributes)
+
+
+def _about_run(
+    batch: _Batch, root: tuple[Any, ...], attributes: Mapping[str, Any]
+) -> tuple[str | int | None, ...]:
+    """Return the columns of a run, but for the recorder, as its root tells them."""
+    name, start_ns, end_ns, status, error_type, error = root
     tags = rows.tags(attributes)
-    connection.execute(
-        _UPDATE_RUN,
-        (
-            batch.root_span_id,
-            batch.trace_id or _trace_id(batch),
-            name,
-            Status.RUNNING.value if end_ns is None else status,
-            start_ns,
-            end_ns,
-            None if end_ns is None or start_ns is None else max(0, end_ns - start_ns),
-            rows.session_id(attributes),
-            rows.user_id(attributes),
-            orjson.dumps(tags).decode() if tags else None,
-            rows.search_text((name, error_type, error)),
-            recorder,
-            batch.run,
-        ),
+    return (
+        batch.root_span_id,
+        batch.trace_id or _trace_id(batch),
+        name,
+        Status.RUNNING.value if end_ns is None else status,
+        start_ns,
+        end_ns,
+        None if end_ns is None or start_ns is None else max(0, end_ns - start_ns),
+        rows.session_id(attributes),
+        rows.user_id(attributes),
+        orjson.dumps(tags).decode() if tags else None,
+        rows.search_text((name, error_type, error)),
     )
-    if not batch.is_new:
-        connection.execute("DELETE FROM run_tags WHERE run = ?", (batch.run,))
-    connection.executemany(
-        "INSERT INTO run_tags (tag, run) VALUES (?, ?)", [(tag, batch.run) for tag in tags]
-    )
+
+
+def _tag(connection: Connection, batch: _Batch, attributes: Mapping[str, Any]) -> None:
+    tags = rows.tags(attributes)
+    if tags:
+        connection.executemany(
+            "INSERT INTO run_tags (tag, run) VALUES (?, ?)", [(tag, batch.run) for tag in tags]
+        )
 
 
 def _describe_without_root(connection: Connection, batch: _Batch) -> None:

@@ -7,7 +7,7 @@ columns of one span come from its start and its end; where both have one, the en
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Final, TypeVar
@@ -100,41 +100,29 @@ def columns_from(attributes: Mapping[str, Any], start_ns: int | None) -> tuple[C
         attributes: of the start, the end, or both.
         start_ns: when the span started, if known; times given as durations count from it.
     """
+    row: list[Column] = [None] * len(ATTRIBUTE_COLUMNS)
+    row[0] = _kind(attributes)
+    is_of_model = False
+    # One pass over what is there: a span has a third of the attributes that there are columns for.
+    for key, value in attributes.items():
+        slot = _SLOTS.get(key)
+        if slot is not None:
+            row[slot[0]] = slot[1](value)
+        elif key in _OF_MODEL:
+            is_of_model = True
+    if is_of_model:
+        row[_FIRST_TOKEN] = _first_token_ns(attributes, start_ns)
+        row[_MODEL : _MODEL + 7] = _model_columns(attributes)
+    return tuple(row)
+
+
+def _model_columns(attributes: Mapping[str, Any]) -> tuple[Column, ...]:
+    """Return model, provider and the five counts of tokens; each has several names."""
     get = attributes.get
     return (
-        _kind(attributes),
-        _one_of(get(semconv.LONGPOLE_ROLE), _ROLES),
-        _text(get(semconv.LONGPOLE_BRANCH)),
-        _integer(get(semconv.LONGPOLE_STEP)),
-        _integer(get(semconv.LONGPOLE_ATTEMPT)),
-        _one_of(get(semconv.LONGPOLE_FAN_OUT), _FAN_OUTS),
-        _integer(get(semconv.LONGPOLE_FAN_OUT_LIMIT)),
-        _text(get(semconv.LONGPOLE_GROUP)),
-        _integer(get(semconv.LONGPOLE_SEQ)),
-        _integer(get(semconv.LONGPOLE_SUPERSTEP)),
-        _ids(get(semconv.LONGPOLE_AFTER)),
-        _flag(get(semconv.LONGPOLE_STREAMED)),
-        _flag(get(semconv.LONGPOLE_DETACHED)),
-        _integer(get(semconv.LONGPOLE_READY_NS)),
-        _first_token_ns(attributes, start_ns),
         _text(get(semconv.GEN_AI_RESPONSE_MODEL)) or _text(get(semconv.GEN_AI_REQUEST_MODEL)),
         _text(get(semconv.GEN_AI_PROVIDER_NAME)) or _text(get(semconv.GEN_AI_SYSTEM)),
-        _tokens(attributes, semconv.GEN_AI_USAGE_INPUT_TOKENS, semconv.GEN_AI_USAGE_PROMPT_TOKENS),
-        _tokens(
-            attributes,
-            semconv.GEN_AI_USAGE_OUTPUT_TOKENS,
-            semconv.GEN_AI_USAGE_COMPLETION_TOKENS,
-        ),
-        _tokens(attributes, semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS),
-        _tokens(
-            attributes,
-            semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS,
-            semconv.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS,
-        ),
-        _tokens(attributes, semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS),
-        _flag(get(semconv.LONGPOLE_CACHE_HIT)),
-        _text(get(semconv.LONGPOLE_LANGCHAIN_RUN_ID)),
-        _text(get(semconv.LONGPOLE_HOST)),
+        *(_tokens(attributes, *keys) for keys in _TOKEN_KEYS),
     )
 
 
@@ -201,6 +189,54 @@ def _tokens(attributes: Mapping[str, Any], *keys: str) -> int | None:
         if count is not None and count >= 0:
             return count
     return None
+
+
+_TOKEN_KEYS: Final = (
+    (semconv.GEN_AI_USAGE_INPUT_TOKENS, semconv.GEN_AI_USAGE_PROMPT_TOKENS),
+    (semconv.GEN_AI_USAGE_OUTPUT_TOKENS, semconv.GEN_AI_USAGE_COMPLETION_TOKENS),
+    (semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,),
+    (
+        semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS,
+        semconv.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS,
+    ),
+    (semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,),
+)
+_MODEL: Final = ATTRIBUTE_COLUMNS.index("model")
+_FIRST_TOKEN: Final = ATTRIBUTE_COLUMNS.index("first_token_ns")
+_OF_MODEL: Final = frozenset(
+    {
+        semconv.GEN_AI_RESPONSE_MODEL,
+        semconv.GEN_AI_REQUEST_MODEL,
+        semconv.GEN_AI_PROVIDER_NAME,
+        semconv.GEN_AI_SYSTEM,
+        semconv.LONGPOLE_FIRST_TOKEN_NS,
+        semconv.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
+        *(key for keys in _TOKEN_KEYS for key in keys),
+    }
+)
+"""Attributes whose columns have several names, so that one alone does not say what counts."""
+
+_SLOTS: Final[Mapping[str, tuple[int, Callable[[object], Column]]]] = {
+    key: (ATTRIBUTE_COLUMNS.index(column), read)
+    for key, column, read in (
+        (semconv.LONGPOLE_ROLE, "role", lambda value: _one_of(value, _ROLES)),
+        (semconv.LONGPOLE_BRANCH, "branch", _text),
+        (semconv.LONGPOLE_STEP, "step", _integer),
+        (semconv.LONGPOLE_ATTEMPT, "attempt", _integer),
+        (semconv.LONGPOLE_FAN_OUT, "fan_out", lambda value: _one_of(value, _FAN_OUTS)),
+        (semconv.LONGPOLE_FAN_OUT_LIMIT, "fan_out_limit", _integer),
+        (semconv.LONGPOLE_GROUP, "order_group", _text),
+        (semconv.LONGPOLE_SEQ, "order_seq", _integer),
+        (semconv.LONGPOLE_SUPERSTEP, "order_superstep", _integer),
+        (semconv.LONGPOLE_AFTER, "order_after", _ids),
+        (semconv.LONGPOLE_STREAMED, "is_streamed", _flag),
+        (semconv.LONGPOLE_DETACHED, "is_detached", _flag),
+        (semconv.LONGPOLE_READY_NS, "ready_ns", _integer),
+        (semconv.LONGPOLE_CACHE_HIT, "cache_hit", _flag),
+        (semconv.LONGPOLE_LANGCHAIN_RUN_ID, "langchain_run_id", _text),
+        (semconv.LONGPOLE_HOST, "host", _text),
+    )
+}
 
 
 # --- attributes → what a run is listed by -----------------------------------------------------
