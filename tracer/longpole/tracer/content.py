@@ -15,10 +15,9 @@ import enum
 import pathlib
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import islice
 from types import MemberDescriptorType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from langchain_core.documents import Document
@@ -45,9 +44,8 @@ _WRITTEN_AS_TEXT: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Captured:
-    """Content as it is kept.
+class Captured(NamedTuple):
+    """Content as it is kept; a tuple, since two are made for every span.
 
     Attributes:
         text: JSON, or the text itself where the value was a text.

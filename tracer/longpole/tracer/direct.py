@@ -206,14 +206,11 @@ class DirectSpan(Span):
 
 def _are_plain(attributes: Mapping[str, Any]) -> bool:
     """Whether these are as our own code makes them: simple values and tuples of texts."""
-    return (
-        type(attributes) is dict
-        and "" not in attributes
-        and all(
-            type(value) in _PLAIN
-            or (type(value) is tuple and all(type(item) is str for item in value))
-            for value in attributes.values()
-        )
+    if type(attributes) is not dict or "" in attributes:
+        return False
+    return _PLAIN.issuperset(map(type, attributes.values())) or all(
+        type(value) in _PLAIN or (type(value) is tuple and all(type(item) is str for item in value))
+        for value in attributes.values()
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from langchain_core.runnables.config import var_child_runnable_config
+from opentelemetry.context import Context
 from opentelemetry.trace import Span as OtelSpan
 
 from longpole.model.place import Shape
@@ -28,6 +29,7 @@ class OpenRun:
 
     __slots__ = (
         "children",
+        "context",
         "first_token_ns",
         "inherited",
         "is_open",
@@ -78,6 +80,7 @@ class OpenRun:
         self.waits = False
         self.first_token_ns: int | None = None
         self.raised: int | None = None
+        self.context: Context | None = None  # that holds the span, made when a child asks
         self.children: set[OpenRun] = set()
         self.position: Iterator[int] = itertools.count()
         self.task_tries: dict[str, list[str]] = {}
