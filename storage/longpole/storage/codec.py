@@ -26,6 +26,7 @@ _OPTIONS: Final = (
     | orjson.OPT_PASSTHROUGH_DATETIME
 )
 
+_STATUS_OF: Final = {status.value: status for status in Status}
 _DEPTH_LIMIT: Final = 64
 _NODE_LIMIT: Final = 100_000
 _INT64: Final = range(-(2**63), 2**63)
@@ -130,13 +131,14 @@ def _end(
         and type(span_id) is str
         and type(end_ns) is int
         and type(status) is str
+        and status in _STATUS_OF
         and type(attributes) is dict
     ):
         return SpanEnd(
             run_id=run_id,
             span_id=span_id,
             end_ns=end_ns,
-            status=Status(status),
+            status=_STATUS_OF[status],
             error=_error(error) if error else None,
             attributes=attributes,
         )

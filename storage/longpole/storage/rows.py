@@ -562,12 +562,14 @@ _OF_CONTENT: Final = (
 
 def content_from(attributes: Mapping[str, Any]) -> tuple[str | None, ...]:
     """Return input, its MIME type, output, its MIME type."""
-    return tuple(_text(attributes.get(key)) for key in _OF_CONTENT)
+    return tuple([_text(attributes.get(key)) for key in _OF_CONTENT])
 
 
 def without_content(attributes: Mapping[str, Any]) -> str | None:
     """Return the other attributes as JSON text; `None` when there are none."""
-    others = {key: value for key, value in attributes.items() if key not in _OF_CONTENT}
+    others = dict(attributes)
+    for key in _OF_CONTENT:
+        others.pop(key, None)
     return orjson.dumps(others).decode() if others else None
 
 
