@@ -3,8 +3,8 @@
 Where the user gives no provider nobody but the store sees our spans, so they need no sampler, no
 processors and no copies for exporters: start and end become one event each. It is the span of
 OpenTelemetry's API all the same, since code inside a run may find it as the current one, add
-attributes, or start spans of its own below it. Measured beside the SDK's span with the processor of
-`longpole.tracer.processor`: 9 µs a span instead of 35.
+attributes, or start spans of its own below it. Measured in a running chain, a span takes 50 µs less
+of the caller's thread than the SDK's span with the processor of `longpole.tracer.processor`.
 """
 
 from __future__ import annotations

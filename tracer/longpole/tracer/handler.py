@@ -58,7 +58,7 @@ class LongpoleHandler(BaseCallbackHandler):
     Args:
         store: URL or path of the store; default: `LONGPOLE_STORE`, else one file a user.
         tracer_provider: the spans go through this OpenTelemetry provider, and so to its exporters
-            too; default: one of Longpole's own that samples everything.
+            too; default: none, every span goes straight to the store.
         capture_content: whether inputs and outputs are recorded; default: the setting.
         content_limit: characters of one input or output that are kept; default: the setting.
         redact: gets every text of inputs, outputs, metadata and errors, returns what may be kept.
