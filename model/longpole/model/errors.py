@@ -2,7 +2,11 @@
 
     LongpoleError
     ├── SettingsError            a setting or argument has a value we cannot use
-    │   └── FilterError              a filter for runs cannot be understood; knows where
+    │   ├── PointedError             a text cannot be understood; knows where
+    │   │   ├── FilterError              a filter for runs
+    │   │   └── ChangeError              a change for what-if
+    │   └── TargetError              a change is about spans that the run does not have
+    ├── NotReplayableError       no what-if can be answered for this run
     ├── BrokenLawError           a conservation law does not hold (a bug, or a hand-made Run)
     ├── StoreError               the store cannot do what was asked
     │   ├── StoreUnavailableError    cannot be opened, read or written here and now
@@ -36,11 +40,11 @@ class SettingsError(LongpoleError, ValueError):
     """A setting or argument has a value that cannot be used."""
 
 
-class FilterError(SettingsError):
-    """A filter for runs cannot be understood.
+class PointedError(SettingsError):
+    """A text that somebody wrote cannot be understood.
 
     Attributes:
-        text: the whole filter.
+        text: the whole of it.
         at, length: the place in it that the message is about.
     """
 
@@ -49,9 +53,34 @@ class FilterError(SettingsError):
         self.text, self.at, self.length = text, at, length
 
     def pointed(self) -> str:
-        """Return two lines: the filter, and marks under the place."""
+        """Return two lines: the text, and marks under the place."""
         line = "".join(" " if char.isspace() else char for char in self.text)
         return f"{line}\n{' ' * self.at}{'^' * max(1, self.length)}"
+
+
+class FilterError(PointedError):
+    """A filter for runs cannot be understood."""
+
+
+class ChangeError(PointedError):
+    """A change for what-if cannot be understood."""
+
+
+class TargetError(SettingsError):
+    """A change is about spans that the run does not have."""
+
+    def __init__(self, target: str, near: Sequence[str], why: str = "no span is called") -> None:
+        hint = (
+            f"did you mean {' or '.join(repr(name) for name in near)}"
+            if near
+            else ("expected a name, branch key or path as `longpole show` lists them")
+        )
+        super().__init__(f"{why} {target!r}, {hint}")
+        self.target, self.near = target, tuple(near)
+
+
+class NotReplayableError(LongpoleError):
+    """Run again without a change, the run does not give what was recorded, or it has no end."""
 
 
 class BrokenLawError(LongpoleError, AssertionError):

@@ -23,7 +23,7 @@ from longpole.dashboard.cli.prune import backup, prune
 from longpole.dashboard.cli.reprice import reprice
 from longpole.dashboard.cli.runs import runs
 from longpole.dashboard.cli.show import show
-from longpole.model.errors import FilterError, LongpoleError, SettingsError
+from longpole.model.errors import LongpoleError, PointedError, SettingsError
 
 
 class _Problem(click.ClickException):
@@ -51,7 +51,7 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except LongpoleError as error:
             problem = _Misuse if isinstance(error, SettingsError) else _Problem
-            place = f"\n{error.pointed()}" if isinstance(error, FilterError) else ""
+            place = f"\n{error.pointed()}" if isinstance(error, PointedError) else ""
             raise problem(f"{error}{place}") from error
 
 
