@@ -32,7 +32,7 @@ def simulation_of(run: Run) -> Simulation:
 # --- the identity ---------------------------------------------------------------------------------
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(recorded_runs() | any_runs())
 def test_run_again_without_a_change_every_recorded_time_comes_out(run: Run) -> None:
     simulation = simulation_of(run)
@@ -54,7 +54,7 @@ def test_a_run_that_has_not_ended_is_refused() -> None:
         simulation.check()
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(recorded_runs())
 def test_real_queues_are_reproduced_by_a_pool(run: Run) -> None:
     assert not simulation_of(run).is_fixed
@@ -63,7 +63,7 @@ def test_real_queues_are_reproduced_by_a_pool(run: Run) -> None:
 # --- beside the closed form -----------------------------------------------------------------------
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(recorded_runs() | any_runs())
 def test_what_queueing_cost_is_what_the_closed_form_says(run: Run) -> None:
     simulation = simulation_of(run)
@@ -74,7 +74,7 @@ def test_what_queueing_cost_is_what_the_closed_form_says(run: Run) -> None:
     assert simulation.queue_wait_ns() == replay.timeline.wall_ns - free_ns
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(recorded_runs(max_spans=14), st.data())
 def test_drag_is_what_the_run_gains_when_a_span_takes_no_time(
     run: Run, data: st.DataObject
@@ -87,7 +87,7 @@ def test_drag_is_what_the_run_gains_when_a_span_takes_no_time(
     assert simulation.drag_ns([simulation.timeline.number[span.span_id]]) == facts.drag_ns
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(recorded_runs(max_spans=14), st.data())
 def test_the_drag_of_a_set_is_no_less_than_that_of_any_part(run: Run, data: st.DataObject) -> None:
     simulation = simulation_of(run)
@@ -115,7 +115,7 @@ def test_two_equal_branches_have_drag_only_together() -> None:
     assert simulation.drag_ns([number["a"], number["b"]]) == 10 * STEP_NS
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(recorded_runs(max_spans=14), st.data(), st.integers(1, 50))
 def test_slack_is_how_much_slower_a_span_may_get(
     run: Run, data: st.DataObject, more_ms: int
@@ -132,7 +132,7 @@ def test_slack_is_how_much_slower_a_span_may_get(
     assert slower == simulation.wall_ns + more_ms
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(recorded_runs(max_spans=14), st.data(), st.integers(0, 100))
 def test_speeding_up_never_lengthens_a_run_without_limits(
     run: Run, data: st.DataObject, percent: int
@@ -145,7 +145,7 @@ def test_speeding_up_never_lengthens_a_run_without_limits(
     assert faster <= simulation.wall_ns
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(recorded_runs())
 def test_the_span_length_is_no_more_than_wall_or_work(run: Run) -> None:
     facts = analyse(run, now_ns=BEGIN_NS).facts
@@ -153,7 +153,7 @@ def test_the_span_length_is_no_more_than_wall_or_work(run: Run) -> None:
     assert facts.span_length_ns <= min(simulation_of(run).wall_ns, facts.work_ns)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(recorded_runs(max_spans=14), st.data(), st.integers(0, 300))
 def test_only_what_is_above_an_edit_need_be_run_again(
     run: Run, data: st.DataObject, percent: int
@@ -225,6 +225,7 @@ def _listed_ms(lengths_ms: Sequence[int], places: int) -> int:
     return max(ends)
 
 
+@settings(max_examples=40)
 @given(lengths, st.integers(1, 5))
 def test_a_limit_makes_a_flat_fan_out_a_list_schedule(lengths_ms: list[int], places: int) -> None:
     simulation = simulation_of(flat(lengths_ms))
@@ -235,6 +236,7 @@ def test_a_limit_makes_a_flat_fan_out_a_list_schedule(lengths_ms: list[int], pla
     assert max(longest, work / places) <= wall_ms <= work / places + longest
 
 
+@settings(max_examples=40)
 @given(lengths, st.integers(1, 5), st.integers(1, 5))
 def test_one_limit_becomes_another(lengths_ms: list[int], recorded: int, places: int) -> None:
     simulation = simulation_of(flat(lengths_ms, recorded))
@@ -243,6 +245,7 @@ def test_one_limit_becomes_another(lengths_ms: list[int], recorded: int, places:
     assert wall_ns // MS == _listed_ms(lengths_ms, places)
 
 
+@settings(max_examples=40)
 @given(lengths, st.integers(1, 5))
 def test_without_its_limit_a_fan_out_takes_as_long_as_its_longest_branch(
     lengths_ms: list[int], places: int
@@ -254,6 +257,7 @@ def test_without_its_limit_a_fan_out_takes_as_long_as_its_longest_branch(
     assert simulation.length_ns(lifted) // MS == max(lengths_ms)
 
 
+@settings(max_examples=40)
 @given(lengths, st.integers(1, 4), st.data())
 def test_a_branch_that_takes_another_time_moves_those_behind_it_in_the_queue(
     lengths_ms: list[int], places: int, data: st.DataObject

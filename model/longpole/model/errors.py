@@ -69,14 +69,9 @@ class ChangeError(PointedError):
 class TargetError(SettingsError):
     """A change is about spans that the run does not have."""
 
-    def __init__(self, target: str, near: Sequence[str], why: str = "no span is called") -> None:
-        hint = (
-            f"did you mean {' or '.join(repr(name) for name in near)}"
-            if near
-            else ("expected a name, branch key or path as `longpole show` lists them")
-        )
-        super().__init__(f"{why} {target!r}, {hint}")
-        self.target, self.near = target, tuple(near)
+    def __init__(self, message: str, target: str) -> None:
+        super().__init__(message)
+        self.target = target
 
 
 class NotReplayableError(LongpoleError):
