@@ -465,7 +465,7 @@ def test_a_set_is_asked_run_by_run_and_counts_those_it_cannot_ask() -> None:
     assert len(answer.refused) == 1
     assert "no span is called 'gemini'" in answer.refused[0].reason
     assert answer.before.p95_ns == 12 * STEP_NS
-    assert answer.after.p95_ns == 8 * STEP_NS
+    assert answer.after.p95_ns == 10 * STEP_NS
     assert answer.mean_delta_ns == -3 * STEP_NS
     interval = answer.delta_interval
     assert (interval.low, interval.high) == (-4 * STEP_NS, -2 * STEP_NS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import analysis, exchange, handler, lists, many, peers, store
+from tests.bench import analysis, exchange, handler, lists, many, peers, store, what_if
 
 BENCHES = {
     "analysis": analysis.main,
@@ -14,9 +14,10 @@ BENCHES = {
     "exchange": exchange.main,
     "lists": lists.main,
     "peers": peers.main,
+    "what_if": what_if.main,
 }
-# Takes minutes, and what it compares with is installed for it.
-ONLY_BY_NAME = {"peers"}
+# They take minutes.
+ONLY_BY_NAME = {"peers", "what_if"}
 
 
 def main() -> int:

@@ -300,7 +300,8 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "limit": Verb(
         "panel:limit=4",
-        "so many branches of its fan-out run at once (`max_concurrency`); none: all",
+        "so many branches run at once in each fan-out in it, or in the one it is a branch of "
+        "(`max_concurrency`); none: all",
         _make_limit,
     ),
     "cache": Verb(

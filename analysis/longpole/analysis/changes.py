@@ -126,7 +126,10 @@ class Timeout(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit(Change):
-    """So many branches of their fan-outs run at once; `None`: all of them."""
+    """So many branches run at once in every fan-out in them; `None`: all of them.
+
+    It is handed down as `max_concurrency` is; a branch without fan-outs means the one it is in.
+    """
 
     places: int | None
 

@@ -429,25 +429,23 @@ class _Maker:
             self.effects.places[parent, key] = change.places
 
     def _groups(self, numbers: Sequence[int]) -> list[tuple[int, GroupKey]]:
-        """Return the fan-outs below spans, or those that the spans are branches of."""
+        """Return the fan-outs in spans, as a limit is handed down; else those they belong to."""
         plans = self._simulation.plans
-        found = [
+        inside = [
             (parent, key)
             for parent in below(self._timeline, numbers)
             if parent in plans
             for key, group in plans[parent].groups.items()
             if self._is_fan_out(parent, group.members)
         ]
-        nearest = set(numbers)
-        direct = [one for one in found if one[0] in nearest]
-        beside = [
+        around = [
             (self._timeline.parent[number], key)
             for number in numbers
             if (above := self._simulation.plan_above(number)) is not None
             for key, group in above[0].groups.items()
             if above[1] in group.members
         ]
-        return list(dict.fromkeys(direct or beside or found))
+        return list(dict.fromkeys(inside or around))
 
     def _is_fan_out(self, parent: int, members: Sequence[int]) -> bool:
         plan = self._simulation.plans[parent]

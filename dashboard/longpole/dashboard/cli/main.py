@@ -23,6 +23,7 @@ from longpole.dashboard.cli.prune import backup, prune
 from longpole.dashboard.cli.reprice import reprice
 from longpole.dashboard.cli.runs import runs
 from longpole.dashboard.cli.show import show
+from longpole.dashboard.cli.what_if import what_if
 from longpole.model.errors import LongpoleError, PointedError, SettingsError
 
 
@@ -75,6 +76,7 @@ for command in (
     show,
     chains,
     compare,
+    what_if,
     check,
     export,
     import_,
