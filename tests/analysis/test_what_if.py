@@ -259,6 +259,7 @@ def test_a_hedged_call_takes_as_long_as_the_first_of_two() -> None:
     # The second call lasts 10 or 2 columns and starts 3 after the first.
     assert answer.wall.outcomes == ((8 * STEP_NS, 0.5), (12 * STEP_NS, 0.5))
     assert answer.cost.cost_usd == Decimal("0.06")
+    assert answer.after.span_by_id["gemini"].status.value == "ok"
 
 
 # --- money ----------------------------------------------------------------------------------------
@@ -365,6 +366,22 @@ def test_a_limit_holds_for_threads() -> None:
     assert steps(answer) == 18
     assert {Assumption.A1, Assumption.A5, Assumption.A8} <= set(answer.assumptions)
     assert answer.after.span_by_id["gemini"].fan_out_limit == 1
+
+
+def test_where_no_pool_gives_the_recorded_queue_no_other_limit_is_predicted() -> None:
+    # Both ran at once although the limit was 1, and the third waited for the second.
+    run = drawn(
+        """
+        panel    ########
+          a      #####               group=g limit=1
+          b      ###                 group=g limit=1
+          c         ####             group=g limit=1
+        """
+    )
+
+    assert asked(run, "c:time=0").delta_ns < 0
+    with pytest.raises(NotReplayableError, match="does not follow from its limit"):
+        asked(run, "panel:limit=2")
 
 
 # --- laws -----------------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ from longpole.model.errors import BrokenLawError
 from longpole.model.run import Role
 
 STEP_PERCENT = 10
+_TRIED = 4
+"""Of so many times as many branches as there are to be curves the drag is found out."""
 _BRANCHES = frozenset({Role.BRANCH, Role.ITEM})
 
 
@@ -82,18 +84,31 @@ def curves(replayables: Sequence[Replayable], *, most: int = 10) -> tuple[Curve,
         most: how many curves at most.
     """
     found = [branches_of(one) for one in replayables]
-    positions = dict.fromkeys(position for one in found for position in one)
     gains = {
         position: sum(
             one.simulation.drag_ns(branches.get(position, ()))
             for one, branches in zip(replayables, found, strict=True)
         )
-        for position in positions
+        for position in _on_path(replayables, found)[: most * _TRIED]
     }
     best = sorted((one for one in gains if gains[one] > 0), key=lambda one: -gains[one])[:most]
     return tuple(
         _curve(replayables, [one.get(position, ()) for one in found], position) for position in best
     )
+
+
+def _on_path(
+    replayables: Sequence[Replayable], branches: Sequence[Mapping[Position, Sequence[int]]]
+) -> list[Position]:
+    """Return the positions on the critical paths, longest first: no other has any drag."""
+    on_path_ns: dict[Position, int] = {}
+    for one, found in zip(replayables, branches, strict=True):
+        owned = one.on_path_ns()
+        for position, numbers in found.items():
+            total = sum(owned[number] for number in numbers)
+            if total:
+                on_path_ns[position] = on_path_ns.get(position, 0) + total
+    return sorted(on_path_ns, key=lambda position: -on_path_ns[position])
 
 
 def _curve(

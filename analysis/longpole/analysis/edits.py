@@ -28,9 +28,13 @@ class Exactly(NamedTuple):
 
 
 class AtMost(NamedTuple):
-    """A span ends after this long at the latest; what is below it is cut, not shortened."""
+    """A span ends after this long at the latest.
+
+    Where it is stopped then, what is below it is cut; else all of it is shortened alike.
+    """
 
     length_ns: int
+    is_stopped: bool = True
 
 
 Edit = Stretch | Exactly | AtMost
@@ -57,8 +61,9 @@ def edited(length_ns: int, edits: Iterable[Edit]) -> Length:
                 cut = max(0, round(cut * ratio) + more_ns)
             case Exactly(exact_ns):
                 stretched = cut = exact_ns
-            case AtMost(most_ns):
+            case AtMost(most_ns, is_stopped):
                 cut = min(cut, most_ns)
+                stretched = stretched if is_stopped else cut
     return Length(stretched, cut)
 
 

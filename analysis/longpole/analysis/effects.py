@@ -86,6 +86,18 @@ class Effects:
     assumptions: set[Assumption] = field(default_factory=set)
 
     @property
+    def numbers(self) -> set[int]:
+        """Spans that are edited, or that something is edited below."""
+        return (
+            self.touched
+            | set(self.lengths)
+            | self.gone
+            | set(self.lags_ns)
+            | self.fail_fast
+            | {parent for parent, _ in self.places}
+        )
+
+    @property
     def edits(self) -> Edits:
         """What is certain."""
         return Edits(
@@ -292,7 +304,7 @@ class _Maker:
         self.effects.assumptions.add(Assumption.A2)
         for number in calls:
             span = self._timeline.spans[number]
-            speed = self._learned.models.get(change.model)
+            speed = self._learned.speed_of(change.model)
             edit = _at_speed(change, span, self._timeline.end_ns[number], self._learned)
             if edit is None:
                 self.effects.note(
@@ -380,7 +392,7 @@ class _Maker:
             share = Fraction(1, len(second))
             self.effects.chances.append(
                 tuple(
-                    Outcome(share, {number: AtMost(change.after_ns + length_ns)})
+                    Outcome(share, {number: AtMost(change.after_ns + length_ns, False)})
                     for length_ns in second
                 )
             )
@@ -473,8 +485,8 @@ def _no_fan_out(change: Change) -> str:
 
 def _at_speed(change: OtherModel, span: Span, end_ns: int, learned: Learned) -> Stretch | None:
     """Return how a call's length changes with its model; `None` where nothing tells."""
-    old = learned.models.get(span.model or "")
-    new = learned.models.get(change.model)
+    old = learned.speed_of(span.model or "")
+    new = learned.speed_of(change.model)
     faster, later_ns = change.faster, change.first_token_ns
     if faster is None and old is not None and new is not None and new.tokens_per_s > 0:
         faster = Fraction(new.tokens_per_s / old.tokens_per_s).limit_denominator(10**6)

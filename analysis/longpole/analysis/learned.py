@@ -5,6 +5,7 @@ In: runs of any chain. Out: medians for each model, and the lengths of the calls
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -40,6 +41,14 @@ class Learned:
 
     models: Mapping[str, ModelSpeed] = field(default_factory=dict)
     lengths_ns: Mapping[Position, Sequence[int]] = field(default_factory=dict)
+
+    def speed_of(self, model: str) -> ModelSpeed | None:
+        """Return what is known of a model, or of a dated version of it with the most calls."""
+        if model in self.models:
+            return self.models[model]
+        dated = re.compile(rf"{re.escape(model)}[-@:]\d[\d-]*")
+        versions = [one for name, one in self.models.items() if dated.fullmatch(name)]
+        return max(versions, key=lambda one: one.calls, default=None)
 
 
 NOTHING = Learned()

@@ -21,7 +21,7 @@ from itertools import product
 
 from longpole.analysis.assumptions import Assumption, Trust, assumed_in, trust_of
 from longpole.analysis.changes import Change, in_order
-from longpole.analysis.critical_path import critical_path
+from longpole.analysis.critical_path import critical_path, path_of
 from longpole.analysis.edits import Edits
 from longpole.analysis.effects import Chance, Effects, Outcome, effects_of
 from longpole.analysis.laws import check_path
@@ -155,6 +155,16 @@ class Replayable:
         """How long the run took."""
         return self.simulation.wall_ns
 
+    def on_path_ns(self) -> Sequence[int]:
+        """Return the time on the critical path of each span and all below it, by number."""
+        timeline = self.simulation.timeline
+        owned = [0] * len(timeline.spans)
+        for segment in path_of(self.simulation.siblings):
+            owned[timeline.number[segment.span_id]] += segment.length_ns
+        for number in range(len(owned) - 1, 0, -1):
+            owned[timeline.parent[number]] += owned[number]
+        return owned
+
 
 def replayable(run: Run, *, now_ns: int) -> Replayable:
     """Return a run that what-ifs can be asked about.
@@ -191,7 +201,7 @@ def what_if(
     simulation = replayable.simulation
     changes = in_order(changes)
     effects = effects_of(simulation, changes, book=book, learned=learned)
-    families = simulation.ancestors({0, *effects.touched})
+    families = simulation.ancestors({0, *effects.numbers})
     wall, middle = _walls(simulation, effects, families, seed)
     times = simulation.times(middle)
     costs = _costs(simulation, effects, times.is_gone)

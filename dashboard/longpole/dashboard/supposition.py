@@ -30,6 +30,7 @@ from longpole.analysis.result import RunAnalysis
 from longpole.analysis.what_if import WhatIf
 from longpole.analysis.what_if_set import SetWhatIf
 from longpole.dashboard import words
+from longpole.dashboard.labels import branch_label
 from longpole.dashboard.sentence import long_pole
 
 _NOTHING_NS = 500
@@ -41,8 +42,12 @@ def supposed(changes: Sequence[Change]) -> str:
     return " and ".join(_supposed(change) for change in changes)
 
 
+def _name(change: Change) -> str:
+    return "everything" if set(change.target) == {"*"} else change.target
+
+
 def _supposed(change: Change) -> str:
-    name = change.target
+    name = _name(change)
     match change:
         case Faster(ratio=ratio) if ratio >= 1:
             return f"{name} were {words.times(float(ratio))} as fast"
@@ -68,7 +73,7 @@ def _supposed(change: Change) -> str:
 
 
 def _supposed_of_calls(change: Change) -> str:
-    name = change.target
+    name = _name(change)
     match change:
         case OtherModel(model=model):
             return f"{name} asked {model}"
@@ -136,7 +141,8 @@ def _then(answer: WhatIf, after: RunAnalysis) -> str:
     where = words.short_name(after.run.span_by_id[fan_out.span_id].name)
     before = long_pole(analyse(answer.run, now_ns=answer.run.root.end_ns or 0))
     is_same = before is not None and before[1].span_id == branch.span_id
-    return f"; {'still' if is_same else 'then'} {branch.key} holds up {where}"
+    who = branch_label(after.run.span_by_id[branch.span_id])
+    return f"; {'still' if is_same else 'then'} {who} holds up {where}"
 
 
 def trusted(trust: Trust) -> str:
@@ -160,3 +166,19 @@ def spark(curve: Curve) -> str:
     least, most = min(walls), max(walls)
     height = max(1, most - least)
     return "".join(_BARS[(wall - least) * (len(_BARS) - 1) // height] for wall in walls)
+
+
+def curved(curve: Curve) -> str:
+    """Return which branches a curve is about, after what they are branches of.
+
+    A branch is told by its key, one that only a number would tell from others by its name; the run
+    itself is not named.
+    """
+    label = curve.position[-1]
+    name, bracket, rest = label.partition("[")
+    if bracket and rest != "*]":
+        label = rest.removesuffix("]")
+    else:
+        label = f"{words.short_name(name)}{bracket}{rest}"
+    above = curve.position[1:-1][-1:]
+    return " › ".join([*(words.short_name(one) for one in above), label])

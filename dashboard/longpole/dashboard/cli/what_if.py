@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -23,6 +24,7 @@ from longpole.dashboard.cli.table import Column, column, table
 from longpole.dashboard.cli.terminal import console
 from longpole.dashboard.difference import place_of, signed_duration, signed_usd, what_counts
 from longpole.dashboard.supposition import (
+    curved,
     signed_share,
     spark,
     trusted,
@@ -136,7 +138,7 @@ def _learned(
     """Return what other runs tell about the models and calls that the changes are about."""
     queries = [
         RunQuery(
-            where=Matches(TextField.MODEL, (Pattern((change.model,)),)),
+            where=Matches(TextField.MODEL, (Pattern((change.model, "")),)),
             status=_ENDED,
             limit=_HISTORY,
         )
@@ -173,11 +175,11 @@ def print_answer(answer: SetWhatIf, out: Console) -> None:
     else:
         _print_several(answer, out)
     for note in answer.notes:
-        out.print(Text(f"note: {words.plain(note)}", style="yellow"))
+        _print_item("note: ", words.plain(note), out, style="yellow")
     out.print(Text(trusted(answer.trust), style="dim"))
     out.print(Text("takes for granted:", style="dim"))
     for one in answer.assumptions:
-        out.print(Text(f"  {one.name} {one.value}", style="dim"))
+        _print_item(f"  {one.name} ", one.value, out, style="dim")
 
 
 def _print_one(answer: WhatIf, out: Console) -> None:
@@ -321,7 +323,7 @@ def _print_refused(answer: SetWhatIf, out: Console) -> None:
     counted = words.count(len(answer.refused), "run")
     out.print(Text(f"not asked: {counted}", style="yellow"))
     for reason in list(dict.fromkeys(one.reason for one in answer.refused))[:_REASONS_SHOWN]:
-        out.print(Text(f"  {words.plain(reason)}", style="yellow"))
+        _print_item("  ", words.plain(reason), out, style="yellow")
 
 
 # --- curves -----------------------------------------------------------------------------------
@@ -335,7 +337,7 @@ def print_curves(drawn: Sequence[Curve], out: Console) -> None:
         return
     out.print(Text("gained when a branch takes 10 %, 50 %, 100 % less time", style="bold"))
     columns = (
-        column("branch", drawn, lambda one: words.plain(" › ".join(_place(one)))),
+        column("branch", drawn, lambda one: words.plain(curved(one))),
         column("wall", drawn, spark, is_whole=True, need=1),
         column("10 %", drawn, lambda one: _gained(one, 10), is_number=True, need=2),
         column("50 %", drawn, lambda one: _gained(one, 50), is_number=True),
@@ -345,13 +347,17 @@ def print_curves(drawn: Sequence[Curve], out: Console) -> None:
     _print_table(columns, out)
 
 
-def _place(curve: Curve) -> Sequence[str]:
-    return [words.short_name(label) for label in curve.position[-2:]]
-
-
 def _gained(curve: Curve, percent: int) -> str:
     wall_ns = dict(curve.walls_ns)[percent]
     return signed_duration(wall_ns - curve.walls_ns[0][1])
+
+
+def _print_item(head: str, text: str, out: Console, *, style: str) -> None:
+    """Write a text that stays to the right of its head on every line."""
+    margin = " " * len(head)
+    lines = textwrap.wrap(text, out.width, initial_indent=head, subsequent_indent=margin)
+    for line in lines:
+        out.print(Text(line, style=style))
 
 
 def _print_table(columns: Sequence[Column], out: Console) -> None:
