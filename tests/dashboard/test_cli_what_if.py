@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -198,3 +200,21 @@ def test_the_document_lists_every_assumption_as_the_code_has_it() -> None:
 def test_every_change_in_the_document_can_be_understood() -> None:
     for text in re.findall(r"--change (?:'([^']+)'|(\S+))", DOCUMENT):
         parse_change("".join(text))
+
+
+def test_the_help_lists_every_verb() -> None:
+    told = main.commands["what-if"].help or ""
+    verbs = re.search(r"Verbs: (.*?)\.\s+docs", told, re.S)
+
+    assert verbs is not None
+    assert sorted(re.split(r",\s+", verbs[1])) == sorted(VERBS)
+
+
+def test_other_commands_start_without_what_only_this_one_needs() -> None:
+    code = "import sys, longpole.dashboard.cli.main; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert "longpole.dashboard.cli.what_if" in loaded
+    assert "longpole.analysis.what_if" not in loaded
