@@ -15,7 +15,7 @@ from longpole.analysis.assumptions import Assumption
 from longpole.analysis.change_text import VERBS, describe, parse_change
 from longpole.analysis.changes import Change, Faster, Timeout, in_order
 from longpole.analysis.critical_path import critical_path
-from longpole.analysis.curves import curves
+from longpole.analysis.curves import curve, curves
 from longpole.analysis.edits import NO_EDITS
 from longpole.analysis.learned import Learned, learn
 from longpole.analysis.normalise import normalise
@@ -295,6 +295,17 @@ def test_another_model_has_another_speed_and_price() -> None:
     assert Decimal(0) < gemini.cost_usd < Decimal("0.001")
 
 
+def test_the_speed_of_a_model_is_that_of_its_dated_version() -> None:
+    run = priced(drawn(PANEL))
+    dated = assemble(
+        "1", [replace(one, model="gpt-4o-2024-08-06") if one.model else one for one in run.spans]
+    )
+    learned = learn([dated])
+
+    assert learned.speed_of("gpt-4o") == learned.models["gpt-4o-2024-08-06"]
+    assert learned.speed_of("gpt-4") is None
+
+
 def test_a_model_nobody_knows_keeps_the_time_and_has_no_price() -> None:
     answer = asked(priced(drawn(PANEL)), "gemini:model=nobody-knows-this")
 
@@ -387,7 +398,7 @@ def test_where_no_pool_gives_the_recorded_queue_no_other_limit_is_predicted() ->
 # --- laws -----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(recorded_runs() | any_runs())
 def test_an_unchanged_replay_gives_the_recorded_run_back(run: Run) -> None:
     assume(len({span.host for span in run.spans}) == 1)
@@ -421,7 +432,7 @@ CHANGES = [
 ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     recorded_runs() | any_runs(),
     st.lists(
@@ -448,12 +459,12 @@ def test_every_answer_adds_up_whatever_the_run_and_the_changes(
 def test_a_curve_never_rises_without_limits_and_ends_at_the_drag(run: Run) -> None:
     one = replayable(run, now_ns=BEGIN_NS)
     assume(not any(plan.slots for plan in one.simulation.plans.values()))
-    for curve in curves([one]):
-        curve.check()
-        walls = [wall_ns for _, wall_ns in curve.walls_ns]
+    for found in curves([one]):
+        found.check()
+        walls = [wall_ns for _, wall_ns in found.walls_ns]
         assert walls == sorted(walls, reverse=True)
         assert walls[0] == one.wall_ns
-        assert curve.gain_ns > 0
+        assert found.gain_ns > 0
 
 
 def test_a_curve_is_flat_after_its_kink() -> None:
@@ -462,6 +473,19 @@ def test_a_curve_is_flat_after_its_kink() -> None:
     assert only.position == ("panel", "gemini")
     assert only.kink_percent == 40
     assert only.gain_ns == 4 * STEP_NS
+
+
+def test_a_curve_over_several_runs_is_the_mean_of_their_walls() -> None:
+    ready = [
+        replayable(run, now_ns=BEGIN_NS)
+        for run in (drawn(PANEL), drawn(PANEL.replace("claude", "mistral")), drawn("panel   ####"))
+    ]
+    only = curve(ready, ("panel", "claude"))
+    only.check()
+
+    assert only.runs == 1
+    assert only.gain_ns == 0
+    assert only.walls_ns[0] == (0, (12 + 12 + 4) * STEP_NS // 3)
 
 
 # --- several runs ---------------------------------------------------------------------------------

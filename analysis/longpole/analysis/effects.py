@@ -47,6 +47,7 @@ from longpole.model.run import Role, Span, Status
 _SURE: Final = Fraction(1)
 _HALF: Final = Fraction(1, 2)
 _HISTORY_KEPT: Final = 101
+_SMALLEST_POOL: Final = 5
 _FREE: Final = CostStep(Fraction(0))
 _UNCHANGED: Final = CostStep()
 
@@ -438,7 +439,17 @@ class _Maker:
                     f"the queue of {change.target!r} does not follow from its limit, so another "
                     "limit cannot be predicted"
                 )
+            if change.places is None and len(members) > _SMALLEST_POOL:
+                self._note_default_pool(parent)
             self.effects.places[parent, key] = change.places
+
+    def _note_default_pool(self, parent: int) -> None:
+        branch = self._simulation.plans[parent].units[0].first
+        if held_by(self._timeline, branch) is HeldBy.THREADS:
+            self.effects.note(
+                "threads without max_concurrency still share a pool of min(32, processors + 4); "
+                "to run all at once ask for max_concurrency as large as the fan-out"
+            )
 
     def _groups(self, numbers: Sequence[int]) -> list[tuple[int, GroupKey]]:
         """Return the fan-outs in spans, as a limit is handed down; else those they belong to."""

@@ -153,7 +153,7 @@ def trusted(trust: Trust) -> str:
     if trust.label == "recorded":
         return "order: recorded by the framework"
     parts = [
-        f"{words.share(trust.recorded / total)} recorded",
+        f"{words.share(trust.recorded_ratio)} recorded",
         f"{words.share(trust.inferred / total)} inferred from times (~)" * bool(trust.inferred),
         f"{words.share(trust.estimated / total)} streams, an estimate" * bool(trust.estimated),
     ]
