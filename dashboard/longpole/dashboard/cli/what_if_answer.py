@@ -23,6 +23,7 @@ from longpole.dashboard.cli.options import parsed_filter, write_json
 from longpole.dashboard.cli.table import Column, column, table
 from longpole.dashboard.cli.terminal import console
 from longpole.dashboard.difference import place_of, signed_duration, signed_usd, what_counts
+from longpole.dashboard.prices import price_book
 from longpole.dashboard.supposition import (
     curved,
     signed_share,
@@ -72,7 +73,7 @@ def answer_question(question: Question, store_url: str, *, as_json: bool) -> Non
     """
     changes = [parse_change(text) for text in question.texts]
     now_ns = time.time_ns()
-    book = PriceBook()
+    book = price_book()
     opened = open_store(store_url, mode="read")
     try:
         runs = _runs(opened, question, book)
