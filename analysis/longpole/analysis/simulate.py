@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from longpole.analysis.edits import NO_EDITS, AtMost, Edits, Length, edited
-from longpole.analysis.family import Played, Rules, play
 from longpole.analysis.normalise import Bond
 from longpole.analysis.plan import GroupKey, Plan, plan_of
+from longpole.analysis.play import Played, Rules, play
 from longpole.analysis.siblings import Siblings, Unit
 from longpole.model.errors import NotReplayableError
 
