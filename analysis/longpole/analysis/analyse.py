@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from longpole.analysis.collector import no_cycle_collection
 from longpole.analysis.critical_path import path_of
 from longpole.analysis.fan_outs import Measures, fan_outs_of, groups_of, queue_waits_ns
 from longpole.analysis.normalise import Timeline, normalise
@@ -19,10 +20,17 @@ from longpole.analysis.result import (
     WasteReason,
 )
 from longpole.analysis.siblings import Siblings, siblings_of
-from longpole.analysis.totals import calls_of, fallbacks_of, retries_of, totals_of
+from longpole.analysis.totals import (
+    CostsBelow,
+    calls_of,
+    cost_of,
+    fallbacks_of,
+    retries_of,
+    totals_of,
+)
 from longpole.analysis.waste import waste_of
 from longpole.analysis.work import profile_of, self_times_ns, work_intervals
-from longpole.model.run import Run, Span
+from longpole.model.run import NO_ORDER, Run, Span
 
 
 def analyse(run: Run, *, now_ns: int) -> RunAnalysis:
@@ -30,6 +38,11 @@ def analyse(run: Run, *, now_ns: int) -> RunAnalysis:
 
     Never raises on a run that `assemble` made, whatever its times.
     """
+    with no_cycle_collection():
+        return _analyse(run, now_ns)
+
+
+def _analyse(run: Run, now_ns: int) -> RunAnalysis:
     timeline = normalise(run, now_ns=now_ns)
     siblings = siblings_of(timeline)
     path = path_of(siblings)
@@ -40,48 +53,24 @@ def analyse(run: Run, *, now_ns: int) -> RunAnalysis:
     groups = groups_of(timeline)
     waits_ns = queue_waits_ns(siblings, groups)
     calls = calls_of(timeline)
-    below = _CallsBelow(timeline, calls)
     intervals = work_intervals(siblings)
     profile = profile_of(intervals, timeline.start_ns[0], timeline.end_ns[0])
+    peak = max([step.running for step in profile])
+    measures = Measures(
+        slack_ns=floats.slack_ns,
+        drag_ns=floats.drag_ns,
+        on_path_ns=on_path_ns,
+        costs=CostsBelow(timeline, calls if groups else ()),
+    )
     return RunAnalysis(
         run=run,
         now_ns=timeline.now_ns,
-        facts=_facts(
-            timeline, replay, path, intervals, max(s.running for s in profile), calls, waste
-        ),
+        facts=_facts(timeline, replay, path, intervals, peak, calls, waste),
         spans=_span_facts(timeline, floats, on_path_ns, waits_ns, waste),
         critical_path=path,
-        fan_outs=fan_outs_of(
-            siblings,
-            groups,
-            waits_ns,
-            Measures(
-                slack_ns=floats.slack_ns,
-                drag_ns=floats.drag_ns,
-                on_path_ns=on_path_ns,
-                calls_below=below,
-            ),
-        ),
+        fan_outs=fan_outs_of(siblings, groups, waits_ns, measures),
         concurrency=profile,
     )
-
-
-class _CallsBelow:
-    """The calls in the subtree of a span, by number."""
-
-    def __init__(self, timeline: Timeline, calls: Sequence[int]) -> None:
-        self._timeline = timeline
-        self._calls = frozenset(calls)
-
-    def __call__(self, number: int) -> Sequence[Span]:
-        found: list[Span] = []
-        work = [number]
-        while work:
-            at = work.pop()
-            if at in self._calls:
-                found.append(self._timeline.spans[at])
-            work.extend(self._timeline.children[at])
-        return found
 
 
 def _on_path_ns(timeline: Timeline, path: Sequence[Segment]) -> list[int]:
@@ -131,7 +120,7 @@ def _facts(
     span_length_ns = min(replay.length_ns(has_limits=False, is_ideal=True), work_ns, wall_ns)
     totals = totals_of(timeline.spans[number] for number in calls)
     wasted = _inside(timeline, waste)
-    wasted_cost = totals_of(timeline.spans[n] for n in calls if wasted[n]).cost_usd
+    wasted_costs = [cost_of(timeline.spans[number]) for number in calls if wasted[number]]
     root = timeline.spans[0]
     workers = _workers(timeline, peak)
     return RunFacts(
@@ -154,16 +143,17 @@ def _facts(
         cost_usd=totals.cost_usd,
         unpriced_calls=totals.unpriced_calls,
         wasted_ns=sum(high - low for number, low, high in intervals if wasted[number]),
-        wasted_cost_usd=wasted_cost or Decimal(0),
+        wasted_cost_usd=sum([cost for cost in wasted_costs if cost is not None], Decimal(0)),
         time_to_first_token_ns=_first_token_ns(timeline, root),
         dependencies=_dependencies(replay.siblings),
     )
 
 
 def _inside(timeline: Timeline, waste: Mapping[int, WasteReason]) -> list[bool]:
-    inside = [number in waste for number in range(len(timeline.spans))]
-    for number in range(1, len(inside)):
-        inside[number] = inside[number] or inside[timeline.parent[number]]
+    inside = [False] * len(timeline.spans)
+    if waste:
+        for number, above in enumerate(timeline.parent):
+            inside[number] = number in waste or (above >= 0 and inside[above])
     return inside
 
 
@@ -190,15 +180,17 @@ def _first_token_ns(timeline: Timeline, root: Span) -> int | None:
 
 def _dependencies(siblings: Siblings) -> Dependencies:
     """Tell whether the order of siblings was recorded wherever there is an order to know."""
+    spans = siblings.timeline.spans
     recorded = inferred = False
     for units in siblings.units:
         if len(units) < 2:
             continue
         for unit in units:
-            if siblings.order(unit.first).is_recorded:
+            order = spans[unit.first].order
+            if order is not NO_ORDER and order.is_recorded:
                 recorded = True
             else:
                 inferred = True
-    if inferred:
-        return Dependencies.MIXED if recorded else Dependencies.INFERRED
-    return Dependencies.RECORDED
+        if recorded and inferred:
+            return Dependencies.MIXED
+    return Dependencies.INFERRED if inferred else Dependencies.RECORDED

@@ -12,6 +12,7 @@ queueing, cancellation and streaming.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from longpole.analysis.normalise import Timeline, normalise
@@ -20,6 +21,10 @@ from longpole.analysis.siblings import Edge, Siblings, Unit, siblings_of
 from longpole.model.run import Run, Status
 
 _NO_TIES: tuple[str, ...] = ()
+# Looking a member up in its enumeration costs more than the rest of a step in a tight loop.
+_WORK, _HEAD, _BETWEEN = SegmentKind.WORK, SegmentKind.HEAD, SegmentKind.BETWEEN
+_TAIL, _BACKOFF = SegmentKind.TAIL, SegmentKind.BACKOFF
+_ERROR = Status.ERROR
 _JOIN = Edge(Via.JOIN, False)
 
 
@@ -60,7 +65,7 @@ def path_of(siblings: Siblings) -> tuple[Segment, ...]:
             below = _below(siblings, stretch)
             _own_segments(timeline, stretch, below, segments)
             work.extend(below)
-    segments.sort(key=lambda segment: segment.start_ns)
+    segments.sort(key=attrgetter("start_ns"))
     return tuple(segments)
 
 
@@ -69,7 +74,7 @@ def _below(siblings: Siblings, stretch: _Stretch) -> list[_Stretch]:
     units = siblings.units[stretch.owner]
     if not units:
         return []
-    tolerance_ns = siblings.timeline.tolerance_ns
+    tolerance_ns, gates = siblings.timeline.tolerance_ns, siblings.gates
     low_ns, cursor_ns = stretch.low_ns, stretch.high_ns
     candidates = _latest_first(units, low_ns, cursor_ns)
     found: list[_Stretch] = []
@@ -79,10 +84,11 @@ def _below(siblings: Siblings, stretch: _Stretch) -> list[_Stretch]:
     for unit in candidates:
         if cursor_ns == low_ns:
             break
-        if unit.low_ns >= cursor_ns:
+        unit_low_ns, unit_high_ns, _, _, first, last, windows = unit
+        if unit_low_ns >= cursor_ns:
             continue
-        end_ns = min(unit.high_ns, stretch.high_ns)
-        if end_ns > cursor_ns + tolerance_ns[unit.last]:
+        end_ns = min(unit_high_ns, stretch.high_ns)
+        if end_ns > cursor_ns + tolerance_ns[last]:
             continue
         if forced is not None:
             # The failure that stopped `following` takes over its place on the path.
@@ -93,8 +99,10 @@ def _below(siblings: Siblings, stretch: _Stretch) -> list[_Stretch]:
             if allowed is None:
                 continue
             edge = allowed
-        gate = siblings.gates.get(unit.first)
-        begin_ns = max(unit.low_ns, low_ns, low_ns if gate is None else gate.high_ns)
+        gate = gates.get(first) if gates else None
+        begin_ns = max(unit_low_ns, low_ns)
+        if gate is not None:
+            begin_ns = max(begin_ns, gate.high_ns)
         end_ns = min(end_ns, cursor_ns)
         if begin_ns >= end_ns:
             continue
@@ -102,19 +110,28 @@ def _below(siblings: Siblings, stretch: _Stretch) -> list[_Stretch]:
         if following is None:
             ties = _ties(siblings, candidates, unit, stretch.high_ns) or ties
         via = edge.via if gate is None else Via.CANCEL
-        found.extend(_stretches(unit, begin_ns, end_ns, via, edge.is_inferred, ties))
+        if windows:
+            found += _windows(unit, begin_ns, end_ns, edge, ties)
+        else:
+            found.append(_Stretch(first, begin_ns, end_ns, via, edge.is_inferred, ties))
         cursor_ns, following, forced = begin_ns, unit, gate
     return found
 
 
 def _latest_first(units: Sequence[Unit], low_ns: int, high_ns: int) -> Sequence[Unit]:
+    """Return the units that reach into [low, high): latest end, then earliest start, name, id."""
     if len(units) == 1:
         unit = units[0]
         return units if min(unit.high_ns, high_ns) > max(unit.low_ns, low_ns) else ()
     inside = [unit for unit in units if min(unit.high_ns, high_ns) > max(unit.low_ns, low_ns)]
-    inside.sort(
-        key=lambda unit: (-min(unit.high_ns, high_ns), unit.low_ns, unit.name, unit.span_id)
-    )
+    ends = {min(unit.high_ns, high_ns) for unit in inside}
+    if len(ends) == len(inside):
+        # No two end together, as clocks go: one number a unit decides, four are not built.
+        inside.sort(key=attrgetter("high_ns"), reverse=True)
+    else:
+        inside.sort(
+            key=lambda unit: (-min(unit.high_ns, high_ns), unit.low_ns, unit.name, unit.span_id)
+        )
     return inside
 
 
@@ -122,6 +139,8 @@ def _ties(
     siblings: Siblings, candidates: Sequence[Unit], chosen: Unit, high_ns: int
 ) -> tuple[str, ...]:
     """Return who else ended as late as the one that held up the join."""
+    if len(candidates) == 1:
+        return _NO_TIES
     tolerance_ns = siblings.timeline.tolerance_ns[chosen.last]
     earliest_ns = min(chosen.high_ns, high_ns) - tolerance_ns
     ties: list[str] = []
@@ -133,31 +152,20 @@ def _ties(
     return tuple(ties)
 
 
-def _stretches(
-    unit: Unit,
-    begin_ns: int,
-    end_ns: int,
-    via: Via,
-    is_inferred: bool,
-    ties: tuple[str, ...],
+def _windows(
+    stream: Unit, begin_ns: int, end_ns: int, edge: Edge, ties: tuple[str, ...]
 ) -> list[_Stretch]:
-    if not unit.windows:
-        return [_Stretch(unit.first, begin_ns, end_ns, via, is_inferred, ties)]
+    """Return the stages of a stream where they own it, latest first."""
     found: list[_Stretch] = []
-    for window in reversed(unit.windows):
+    for window in reversed(stream.windows):
         low_ns, high_ns = max(window.low_ns, begin_ns), min(window.high_ns, end_ns)
         if low_ns < high_ns:
             # Only the last window meets what follows the stream.
             met = high_ns == end_ns
+            is_inferred = met and edge.is_inferred
+            tied_with = ties if met else _NO_TIES
             found.append(
-                _Stretch(
-                    window.owner,
-                    low_ns,
-                    high_ns,
-                    Via.STREAM,
-                    met and is_inferred,
-                    ties if met else _NO_TIES,
-                )
+                _Stretch(window.owner, low_ns, high_ns, Via.STREAM, is_inferred, tied_with)
             )
     return found
 
@@ -166,37 +174,34 @@ def _own_segments(
     timeline: Timeline, stretch: _Stretch, below: list[_Stretch], segments: list[Segment]
 ) -> None:
     """Add the parts of a stretch that nothing below it covers."""
-    high_ns = stretch.high_ns
+    owner, low_ns, high_ns, via, is_inferred, tied_with = stretch
+    parts: list[tuple[int, int, SegmentKind]] = []
     right: int | None = None
     for child in below:
         if child.high_ns < high_ns:
-            kind = _kind(timeline, child.owner, right)
-            segments.append(_segment(timeline, stretch, child.high_ns, high_ns, kind))
+            parts.append((child.high_ns, high_ns, _kind(timeline, child.owner, right)))
         high_ns, right = child.low_ns, child.owner
-    if stretch.low_ns < high_ns:
-        kind = _kind(timeline, None, right)
-        segments.append(_segment(timeline, stretch, stretch.low_ns, high_ns, kind))
+    if low_ns < high_ns:
+        parts.append((low_ns, high_ns, _WORK if right is None else _HEAD))
+    span_id = timeline.spans[owner].span_id
+    segments += [
+        Segment(
+            span_id=span_id,
+            start_ns=start_ns,
+            end_ns=end_ns,
+            kind=kind,
+            via=via,
+            inferred=is_inferred,
+            tied_with=tied_with,
+        )
+        for start_ns, end_ns, kind in parts
+    ]
 
 
-def _kind(timeline: Timeline, left: int | None, right: int | None) -> SegmentKind:
-    if left is None:
-        return SegmentKind.WORK if right is None else SegmentKind.HEAD
+def _kind(timeline: Timeline, left: int, right: int | None) -> SegmentKind:
+    """Return the kind of a part that begins at the end of a child."""
     if right is None:
-        return SegmentKind.TAIL
-    if timeline.status[left] is Status.ERROR and timeline.spans[right].attempt >= 2:
-        return SegmentKind.BACKOFF
-    return SegmentKind.BETWEEN
-
-
-def _segment(
-    timeline: Timeline, stretch: _Stretch, start_ns: int, end_ns: int, kind: SegmentKind
-) -> Segment:
-    return Segment(
-        span_id=timeline.spans[stretch.owner].span_id,
-        start_ns=start_ns,
-        end_ns=end_ns,
-        kind=kind,
-        via=stretch.via,
-        inferred=stretch.is_inferred,
-        tied_with=stretch.tied_with,
-    )
+        return _TAIL
+    if timeline.status[left] is _ERROR and timeline.spans[right].attempt >= 2:
+        return _BACKOFF
+    return _BETWEEN

@@ -7,7 +7,7 @@ went before or for nothing; `Woven` event by event, for everything else. `Replay
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from longpole.analysis.siblings import Siblings
@@ -64,10 +64,15 @@ class Family(ABC):
         """
 
     @abstractmethod
-    def held_in_order(self) -> list[Held]:
-        """Return for each unit, by start, how the parent's length depends on it."""
+    def holds_ns(self) -> tuple[Sequence[int], Sequence[int]]:
+        """Return `without_ns` and `to_end_ns` of `Held` for each unit, by start.
+
+        In two plain lists: one object a span would cost more than the numbers in it.
+        """
 
     def held(self) -> dict[int, Held]:
-        """Return the same under each unit's first number."""
-        numbers = (unit.first for unit in self._units)
-        return dict(zip(numbers, self.held_in_order(), strict=True))
+        """Return for each unit, by its first number, how the parent's length depends on it."""
+        return {
+            unit.first: Held(without_ns, unit.low_ns - self._base_ns, to_end_ns)
+            for unit, without_ns, to_end_ns in zip(self._units, *self.holds_ns(), strict=True)
+        }

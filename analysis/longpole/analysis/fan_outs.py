@@ -9,17 +9,16 @@ Source of the straggler rule: modified z-score (Iglewicz and Hoaglin) with 3.5 a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from statistics import median
 
-from longpole.analysis.normalise import Timeline
+from longpole.analysis.normalise import HOLDING, Timeline
 from longpole.analysis.result import Branch, FanOut
 from longpole.analysis.siblings import Siblings
 from longpole.analysis.slots import peak_of
-from longpole.analysis.totals import totals_of
-from longpole.model.run import FanOutKind, Role, Span
+from longpole.analysis.totals import CostsBelow
+from longpole.model.run import FanOutKind, Role
 
 _STRAGGLER_NS = 100_000_000
 _STRAGGLER_RATIO = 1.5
@@ -34,13 +33,15 @@ class Measures:
     slack_ns: Sequence[int | None]
     drag_ns: Sequence[int]
     on_path_ns: Sequence[int]
-    calls_below: Callable[[int], Sequence[Span]]
+    costs: CostsBelow
 
 
 def groups_of(timeline: Timeline) -> list[list[int]]:
     """Return the members of each fan-out, by start; tries of one task are all members."""
     found: list[list[int]] = []
     for below in timeline.children:
+        if len(below) < 2:
+            continue
         groups: dict[tuple[str | None, int | None], list[int]] = {}
         for child in below:
             span = timeline.spans[child]
@@ -81,7 +82,7 @@ def queue_waits_ns(siblings: Siblings, groups: Sequence[Sequence[int]]) -> dict[
 def fan_outs_of(
     siblings: Siblings,
     groups: Sequence[Sequence[int]],
-    waits_ns: dict[int, int],
+    waits_ns: Mapping[int, int],
     measures: Measures,
 ) -> tuple[FanOut, ...]:
     """Return the fan-outs of a run, by first start."""
@@ -89,14 +90,14 @@ def fan_outs_of(
 
 
 def _fan_out(
-    siblings: Siblings, members: Sequence[int], waits_ns: dict[int, int], measures: Measures
+    siblings: Siblings, members: Sequence[int], waits_ns: Mapping[int, int], measures: Measures
 ) -> FanOut:
     timeline = siblings.timeline
     tries = _tries(timeline, members)
-    lengths = {
-        one: timeline.end_ns[last] - timeline.start_ns[one] for one, last in _ends(tries).items()
-    }
-    late = stragglers(list(lengths.values()))
+    lengths_ns = [
+        timeline.end_ns[numbers[-1]] - timeline.start_ns[numbers[0]] for numbers in tries.values()
+    ]
+    late = stragglers(lengths_ns)
     branches = tuple(
         _branch(timeline, key, numbers, waits_ns, measures, straggler=is_late)
         for (key, numbers), is_late in zip(tries.items(), late, strict=True)
@@ -111,7 +112,7 @@ def _fan_out(
         limit=min(limits) if limits else None,
         peak=_peak(timeline, members),
         joined_ns=_stay_end(timeline, pole),
-        imbalance_ratio=_imbalance([lengths[numbers[0]] for numbers in tries.values()]),
+        imbalance_ratio=_imbalance(lengths_ns),
         long_pole=timeline.spans[_first_of(tries, pole)].span_id,
         branches=branches,
     )
@@ -129,10 +130,6 @@ def _key(timeline: Timeline, at: int, member: int) -> str:
     return timeline.spans[member].branch or str(at)
 
 
-def _ends(tries: dict[str, list[int]]) -> dict[int, int]:
-    return {numbers[0]: numbers[-1] for numbers in tries.values()}
-
-
 def _first_of(tries: dict[str, list[int]], pole: int) -> int:
     return next(numbers[0] for numbers in tries.values() if pole in numbers)
 
@@ -140,7 +137,7 @@ def _first_of(tries: dict[str, list[int]], pole: int) -> int:
 def _long_pole(timeline: Timeline, tries: dict[str, list[int]]) -> int:
     """Return who the join waited for: of those that ended last the one that started first."""
     numbers = [number for group in tries.values() for number in group]
-    joined = [number for number in numbers if timeline.bond[number].holds] or numbers
+    joined = [number for number in numbers if timeline.bond[number] in HOLDING] or numbers
     return max(joined, key=lambda number: (_stay_end(timeline, number), -timeline.start_ns[number]))
 
 
@@ -170,15 +167,13 @@ def _branch(
     timeline: Timeline,
     key: str,
     numbers: Sequence[int],
-    waits_ns: dict[int, int],
+    waits_ns: Mapping[int, int],
     measures: Measures,
     *,
     straggler: bool,
 ) -> Branch:
     first, last = numbers[0], numbers[-1]
     span = timeline.spans[first]
-    calls = [call for number in numbers for call in measures.calls_below(number)]
-    slacks = [measures.slack_ns[number] for number in numbers]
     recorded = span.queue_wait_ns
     return Branch(
         key=key,
@@ -186,10 +181,10 @@ def _branch(
         start_ns=timeline.start_ns[first],
         end_ns=timeline.end_ns[last],
         queue_wait_ns=waits_ns.get(first) if recorded is None else recorded,
-        slack_ns=slacks[-1],
-        drag_ns=max(measures.drag_ns[number] for number in numbers),
-        on_path_ns=sum(measures.on_path_ns[number] for number in numbers),
-        cost_usd=totals_of(calls).cost_usd if calls else Decimal(0),
+        slack_ns=measures.slack_ns[last],
+        drag_ns=max([measures.drag_ns[number] for number in numbers]),
+        on_path_ns=sum([measures.on_path_ns[number] for number in numbers]),
+        cost_usd=measures.costs.of(numbers),
         attempts=max(len(numbers), _attempts_below(timeline, last)),
         status=timeline.status[last],
         straggler=straggler,
@@ -198,12 +193,11 @@ def _branch(
 
 def _attempts_below(timeline: Timeline, number: int) -> int:
     """Return how often the branch itself was tried: its own number, or the tries it wraps."""
-    below = [
-        timeline.spans[child].attempt
-        for child in timeline.children[number]
-        if timeline.spans[child].role is Role.ATTEMPT
-    ]
-    return max([timeline.spans[number].attempt, *below])
+    spans, attempts = timeline.spans, timeline.spans[number].attempt
+    for child in timeline.children[number]:
+        if spans[child].role is Role.ATTEMPT and spans[child].attempt > attempts:
+            attempts = spans[child].attempt
+    return attempts
 
 
 def stragglers(lengths_ns: Sequence[int]) -> list[bool]:
@@ -213,7 +207,7 @@ def stragglers(lengths_ns: Sequence[int]) -> list[bool]:
     modified z-score above 3.5 (any, where half of the branches take equally long). Of two: twice
     the other and 100 ms more.
     """
-    if len(lengths_ns) < 2:
+    if len(lengths_ns) < 2 or max(lengths_ns) < _STRAGGLER_NS:
         return [False] * len(lengths_ns)
     if len(lengths_ns) == 2:
         one, other = lengths_ns

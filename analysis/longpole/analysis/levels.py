@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from longpole.analysis.family import Family, Held
+from longpole.analysis.family import Family
 from longpole.analysis.siblings import Siblings, Unit
 from longpole.model.run import NO_ORDER, Order, Span
 
@@ -57,20 +57,21 @@ class Levels(Family):
                     joined_ns = end_ns
         return joined_ns if is_ideal else joined_ns + self.tail_ns
 
-    def held_in_order(self) -> list[Held]:
-        """Return for each unit, by start, how the parent's length depends on it."""
-        units, base_ns = self._units, self._base_ns
-        found: list[Held] = []
-        to_end_ns = self.tail_ns
+    def holds_ns(self) -> tuple[Sequence[int], Sequence[int]]:
+        """Return `without_ns` and `to_end_ns` of `Held` for each unit, by start."""
+        units, base_ns, to_end_ns = self._units, self._base_ns, self.tail_ns
+        without: list[int] = []
+        to_end: list[int] = []
         for first, last, ready_ns in reversed(self._levels):
             latest_ns, second_ns = _latest_two(units, first, last, ready_ns)
             for at in range(last - 1, first - 1, -1):
-                low_ns, high_ns, _, _, _, _, _ = units[at]
-                others_ns = second_ns if high_ns == latest_ns else latest_ns
-                found.append(Held(others_ns - base_ns + to_end_ns, low_ns - base_ns, to_end_ns))
+                others_ns = second_ns if units[at].high_ns == latest_ns else latest_ns
+                without.append(others_ns - base_ns + to_end_ns)
+                to_end.append(to_end_ns)
             to_end_ns += latest_ns - ready_ns
-        found.reverse()
-        return found
+        without.reverse()
+        to_end.reverse()
+        return without, to_end
 
 
 def _latest_two(units: Sequence[Unit], first: int, last: int, ready_ns: int) -> tuple[int, int]:

@@ -100,14 +100,12 @@ def floats_of(replay: Replay, on_path_ns: Sequence[int]) -> Floats:
         own_slack_ns, own_room_ns = slack_ns[number], room_ns[number]
         if family is None or own_slack_ns is None:
             continue
+        base_ns, length_ns = timeline.low_ns[number], family.length_ns
         units = replay.siblings.units[number]
-        for unit, (without_ns, start_ns, to_end_ns) in zip(
-            units, family.held_in_order(), strict=True
-        ):
-            duration_ns = unit.high_ns - unit.low_ns
-            way_ns = start_ns + duration_ns + to_end_ns
-            slack = own_slack_ns + max(0, family.length_ns - way_ns)
-            room = min(own_room_ns, duration_ns, way_ns - without_ns)
+        for unit, without_ns, to_end_ns in zip(units, *family.holds_ns(), strict=True):
+            way_ns = unit.high_ns - base_ns + to_end_ns
+            slack = own_slack_ns + max(0, length_ns - way_ns)
+            room = min(own_room_ns, unit.high_ns - unit.low_ns, way_ns - without_ns)
             if not unit.windows:
                 slack_ns[unit.first], room_ns[unit.first] = slack, room
                 continue

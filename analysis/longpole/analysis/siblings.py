@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from longpole.analysis.normalise import Timeline
+from longpole.analysis.normalise import HOLDING, Timeline
 from longpole.analysis.result import Via
 from longpole.analysis.slots import Slot, hand_off_ns, slots_of
-from longpole.analysis.streaming import Window, streams_of
-from longpole.model.run import NO_ORDER, Order, Span, Status
+from longpole.analysis.streaming import Stream, Window, streams_of
+from longpole.model.run import NO_ORDER, Order, Status
 
 
 class Unit(NamedTuple):
@@ -46,6 +46,11 @@ class Edge(NamedTuple):
     is_inferred: bool
 
 
+_SEQ = Edge(Via.SEQ, False)
+_SEQ_INFERRED = Edge(Via.SEQ, True)
+_NOTHING: tuple[Unit, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Siblings:
     """The units of a whole run and what binds them.
@@ -66,14 +71,16 @@ class Siblings:
 
         The times are the caller's affair, except for the gap of a slot.
         """
-        before, after = self.order(earlier.last), self.order(later.first)
+        spans = self.timeline.spans
+        before, after = spans[earlier.last].order, spans[later.first].order
         if after.after is not None:
-            is_named = self.timeline.spans[earlier.last].span_id in after.after
-            return Edge(Via.SEQ, False) if is_named else None
+            return _SEQ if spans[earlier.last].span_id in after.after else None
         if _side_by_side(before, after):
             return self._slot_edge(earlier, later)
         is_allowed, is_inferred = _in_sequence(before, after)
-        return Edge(Via.SEQ, is_inferred) if is_allowed else None
+        if not is_allowed:
+            return None
+        return _SEQ_INFERRED if is_inferred else _SEQ
 
     def order(self, number: int) -> Order:
         """Return the hints of a span."""
@@ -112,45 +119,51 @@ def _in_sequence(before: Order, after: Order) -> tuple[bool, bool]:
 
 def siblings_of(timeline: Timeline) -> Siblings:
     """Find the units, slots and gates of a run."""
-    units: list[list[Unit]] = []
+    units: list[Sequence[Unit]] = []
     slots: dict[int, Slot] = {}
     gates: dict[int, Unit] = {}
+    somebody_was_cancelled = Status.CANCELLED in timeline.status
     for number, below in enumerate(timeline.children):
         if not below or not timeline.is_waited_for[number]:
-            units.append([])
+            units.append(_NOTHING)
             continue
         found = _units(timeline, below)
         units.append(found)
         if len(found) > 1:
             slots.update(_slots(timeline, below))
-            gates.update(_gates(timeline, found))
+            if somebody_was_cancelled:
+                gates.update(_gates(timeline, found))
     return Siblings(timeline=timeline, units=units, slots=slots, gates=gates)
 
 
 def _units(timeline: Timeline, below: Sequence[int]) -> list[Unit]:
-    low_ns, high_ns, spans = timeline.low_ns, timeline.high_ns, timeline.spans
-    joined = [child for child in below if timeline.bond[child].holds]
+    bond = timeline.bond
+    joined = [child for child in below if bond[child] in HOLDING]
+    if len(joined) > 1:
+        streams = streams_of(timeline, joined)
+        if streams:
+            return _with_streams(timeline, joined, streams)
+    units = [_unit(timeline, child) for child in joined]
+    if len(units) > 1:
+        units.sort()
+    return units
+
+
+def _unit(timeline: Timeline, child: int) -> Unit:
+    span = timeline.spans[child]
+    low_ns, high_ns = timeline.low_ns[child], timeline.high_ns[child]
+    return Unit(low_ns, high_ns, span.span_id, span.name, child, child)
+
+
+def _with_streams(timeline: Timeline, joined: list[int], streams: list[Stream]) -> list[Unit]:
+    """Return each stream as one unit, and the children that are in none."""
     units: list[Unit] = []
-    streams = streams_of(timeline, joined)
     for stages, windows in streams:
-        first = stages[0]
-        units.append(
-            Unit(
-                low_ns[first],
-                max(high_ns[stage] for stage in stages),
-                spans[first].span_id,
-                spans[first].name,
-                first,
-                stages[-1],
-                windows,
-            )
-        )
-    if streams:
-        inside = {stage for stages, _ in streams for stage in stages}
-        joined = [child for child in joined if child not in inside]
-    for child in joined:
-        span: Span = spans[child]
-        units.append(Unit(low_ns[child], high_ns[child], span.span_id, span.name, child, child))
+        first, last = stages[0], stages[-1]
+        high_ns = max(timeline.high_ns[stage] for stage in stages)
+        units.append(_unit(timeline, first)._replace(high_ns=high_ns, last=last, windows=windows))
+    inside = {stage for stages, _ in streams for stage in stages}
+    units += [_unit(timeline, child) for child in joined if child not in inside]
     units.sort()
     return units
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import NamedTuple
 
 from longpole.analysis.normalise import Timeline
@@ -39,10 +38,21 @@ def peak_of(intervals: Sequence[tuple[int, int]]) -> int:
     >>> peak_of([(0, 2), (1, 3), (2, 4)])
     2
     """
-    changes = sorted(
-        change for low, high in intervals if low < high for change in ((low, 1), (high, -1))
-    )
-    return max(accumulate(step for _, step in changes), default=0)
+    intervals = [interval for interval in intervals if interval[0] < interval[1]]
+    if not intervals:
+        return 0
+    starts = [low for low, _ in intervals]
+    ends = [high for _, high in intervals]
+    if max(starts) < min(ends):
+        return len(intervals)  # all of them overlap
+    starts.sort()
+    ends.sort()
+    peak = ended = 0
+    for started, start in enumerate(starts, 1):
+        while ends[ended] <= start:
+            ended += 1
+        peak = max(peak, started - ended)
+    return peak
 
 
 def slots_of(timeline: Timeline, members: Sequence[int]) -> dict[int, Slot]:
@@ -74,10 +84,7 @@ def _queued(
 ) -> dict[int, Slot]:
     low_ns, high_ns, tolerance_ns = timeline.low_ns, timeline.high_ns, timeline.tolerance_ns
     starts = sorted(low_ns[member] for member in members)
-    rank = {member: place for place, member in enumerate(_by_name(timeline, members))}
-    # Of those that end together the one that started first comes last: it is found first from
-    # behind, which is the order of the critical path.
-    by_end = sorted(members, key=lambda m: (high_ns[m], -low_ns[m], -rank[m]))
+    by_end = _by_end(timeline, members)
     ends = [high_ns[member] for member in by_end]
     freeing = [
         place
@@ -104,5 +111,13 @@ def hand_off_ns(timeline: Timeline, member: int) -> int:
     return max(HAND_OFF_NS, timeline.tolerance_ns[member])
 
 
-def _by_name(timeline: Timeline, members: list[int]) -> list[int]:
-    return sorted(members, key=lambda m: (timeline.spans[m].name, timeline.spans[m].span_id))
+def _by_end(timeline: Timeline, members: list[int]) -> list[int]:
+    """Sort by end; of those that end together the one that started first comes last.
+
+    It is found first from behind, which is the order of the critical path.
+    """
+    low_ns, high_ns, spans = timeline.low_ns, timeline.high_ns, timeline.spans
+    if len({high_ns[member] for member in members}) < len(members):
+        members = sorted(members, key=lambda m: (spans[m].name, spans[m].span_id), reverse=True)
+        members.sort(key=lambda m: low_ns[m], reverse=True)
+    return sorted(members, key=lambda m: high_ns[m])

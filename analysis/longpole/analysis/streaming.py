@@ -33,11 +33,9 @@ class Stream(NamedTuple):
 
 def streams_of(timeline: Timeline, joined: Sequence[int]) -> list[Stream]:
     """Return the streams among the children of one span that it waited for."""
-    streamed = [
-        child
-        for child in joined
-        if timeline.spans[child].order.streamed and timeline.spans[child].order.seq is not None
-    ]
+    spans = timeline.spans
+    streamed = [child for child in joined if spans[child].order.streamed]
+    streamed = [child for child in streamed if spans[child].order.seq is not None]
     if len(streamed) < 2:
         return []
     streamed.sort(key=lambda child: (_position(timeline, child), timeline.low_ns[child], child))

@@ -15,16 +15,24 @@ _STOPPED = frozenset({Status.CANCELLED, Status.LOST})
 
 def waste_of(timeline: Timeline) -> dict[int, WasteReason]:
     """Return the reason for each topmost wasted span, by number."""
+    bond, status = timeline.bond, timeline.status
+    waited_for, succeeded = Bond.WAITED_FOR, Status.OK
     found: dict[int, WasteReason] = {}
     inside = [False] * len(timeline.spans)
     for number, below in enumerate(timeline.children):
-        if number in found:
-            inside[number] = True
-        if inside[number]:
+        if inside[number] or number in found:
             for child in below:
                 inside[child] = True
             continue
+        above = status[number]
         for child in below:
+            # What was waited for and did well is no waste, unless the parent failed.
+            if (
+                bond[child] is waited_for
+                and status[child] is succeeded
+                and above is not Status.ERROR
+            ):
+                continue
             reason = _reason(timeline, number, child)
             if reason is not None:
                 found[child] = reason
@@ -55,10 +63,9 @@ def _has_failed_below(timeline: Timeline, number: int) -> bool:
 
 
 def _has_later_sibling(timeline: Timeline, parent: int, child: int) -> bool:
+    latest = timeline.children[parent][-2:]  # children are by start
     end_ns = timeline.end_ns[child] - timeline.tolerance_ns[child]
-    return any(
-        timeline.start_ns[other] >= end_ns for other in timeline.children[parent] if other != child
-    )
+    return any(timeline.start_ns[other] >= end_ns for other in latest if other != child)
 
 
 def _is_side_by_side(timeline: Timeline, child: int) -> bool:

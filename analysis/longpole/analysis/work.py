@@ -22,20 +22,24 @@ def work_intervals(siblings: Siblings) -> list[tuple[int, int, int]]:
     staged = _stages(siblings)
     below_stage = _below(timeline, staged)
     intervals: list[tuple[int, int, int]] = []
-    for number in range(len(timeline.spans)):
+    for number, units in enumerate(siblings.units):
         if below_stage[number]:
             continue
         if number in staged:
             intervals += [(number, low, high) for low, high in staged[number]]
             continue
-        if _is_leaf(timeline, number):
-            # What is waited for is cut to its stay, so that no work is counted beside its parent.
-            waited = timeline.is_waited_for[number]
-            low = timeline.low_ns[number] if waited else timeline.start_ns[number]
-            high = timeline.high_ns[number] if waited else timeline.end_ns[number]
-            low, high = max(low, low_ns), min(high, high_ns)
-            if low < high:
-                intervals.append((number, low, high))
+        if units:
+            continue
+        if timeline.is_waited_for[number]:
+            # Cut to its stay, so that no work is counted beside its parent.
+            low, high = timeline.low_ns[number], timeline.high_ns[number]
+        elif _is_leaf(timeline, number):
+            low, high = timeline.start_ns[number], timeline.end_ns[number]
+        else:
+            continue
+        low, high = max(low, low_ns), min(high, high_ns)
+        if low < high:
+            intervals.append((number, low, high))
     return intervals
 
 
@@ -74,27 +78,28 @@ def profile_of(
         changes[low] = changes.get(low, 0) + 1
         changes[high] = changes.get(high, 0) - 1
     steps: list[ConcurrencyStep] = []
-    running = 0
+    running, shown = 0, -1
     for at_ns in sorted(changes):
         running += changes[at_ns]
-        if not steps or steps[-1].running != running or at_ns == end_ns:
+        if running != shown or at_ns == end_ns:
             steps.append(ConcurrencyStep(at_ns=at_ns, running=running))
+            shown = running
     return tuple(steps)
 
 
 def self_times_ns(timeline: Timeline) -> list[int]:
     """Return for each span the time that no child of it covers."""
-    result: list[int] = []
+    start_ns, end_ns, bond = timeline.start_ns, timeline.end_ns, timeline.bond
+    detached = Bond.DETACHED
+    result = [end - start for start, end in zip(start_ns, end_ns, strict=True)]
     for number, below in enumerate(timeline.children):
-        start, end = timeline.start_ns[number], timeline.end_ns[number]
-        covered, cursor = 0, start
+        cursor_ns, last_ns = start_ns[number], end_ns[number]
         for child in below:  # by start
-            if timeline.bond[child] is Bond.DETACHED:
+            if bond[child] is detached:
                 continue
-            low = max(cursor, timeline.start_ns[child])
-            high = min(end, timeline.end_ns[child])
-            if high > low:
-                covered += high - low
-                cursor = high
-        result.append(end - start - covered)
+            low_ns = max(cursor_ns, start_ns[child])
+            high_ns = min(last_ns, end_ns[child])
+            if high_ns > low_ns:
+                result[number] -= high_ns - low_ns
+                cursor_ns = high_ns
     return result

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
+from itertools import pairwise
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -178,8 +180,7 @@ class Span:
         return None if self.first_token_ns is None else max(0, self.first_token_ns - self.start_ns)
 
 
-def _start_order(span: Span) -> tuple[int, str]:
-    return (span.start_ns, span.span_id)
+_start_order = attrgetter("start_ns", "span_id")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +255,8 @@ class Run:
         roots = [span.span_id for span in self.spans if span.parent_span_id is None]
         if roots != [self.root_span_id]:
             raise BrokenLawError(f"run {self.run_id!r} has roots {roots}, expected one")
-        if list(self.spans) != sorted(self.spans, key=_start_order):
+        order = [_start_order(span) for span in self.spans]
+        if any(following < one for one, following in pairwise(order)):
             raise BrokenLawError(f"run {self.run_id!r} holds its spans out of order")
         if len(_reached(self.root_span_id, self.children_by_id)) != len(self.spans):
             raise BrokenLawError(f"run {self.run_id!r} holds spans that hang under no root")
@@ -351,7 +353,10 @@ def _acyclic(spans: dict[str, Span], repairs: list[str]) -> dict[str, Span]:
     """Cut the parent link of the earliest span of every cycle, whatever the input order."""
     result = dict(spans)
     cleared: set[str] = set()
-    for start_id in spans:
+    for start_id, span in spans.items():
+        if span.parent_span_id is None or span.parent_span_id in cleared:
+            cleared.add(start_id)  # as nearly always: what leads to the top is in no cycle
+            continue
         trail: dict[str, None] = {}
         at: str | None = start_id
         while at is not None and at in result and at not in cleared and at not in trail:

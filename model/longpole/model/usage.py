@@ -42,10 +42,10 @@ reasoning_tokens=0)
 
     def check(self) -> None:
         """Raise `BrokenLawError` where a count is negative or a subset exceeds its whole."""
-        for field in fields(self):
-            count = getattr(self, field.name)
+        for name in _COUNTS:
+            count = getattr(self, name)
             if count < 0:
-                raise BrokenLawError(f"{field.name} is {count}, expected 0 or more")
+                raise BrokenLawError(f"{name} is {count}, expected 0 or more")
         cached = self.cache_read_tokens + self.cache_write_tokens
         if cached > self.input_tokens:
             raise BrokenLawError(
@@ -56,3 +56,6 @@ reasoning_tokens=0)
                 f"reasoning_tokens ({self.reasoning_tokens}) exceed "
                 f"output_tokens ({self.output_tokens})"
             )
+
+
+_COUNTS = tuple(field.name for field in fields(Usage))
