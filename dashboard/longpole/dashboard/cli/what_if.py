@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from longpole.dashboard.cli.options import json_option, store_option
+from longpole.dashboard.cli.options import json_option, parsed_filter, store_option
 
 
 @click.command("what-if")
@@ -59,11 +59,12 @@ def what_if(
     if not (texts or with_curves):
         raise click.UsageError("say what is different with --change, or ask for --curve")
     # It takes a while to load, which the other commands shall not pay for.
-    from longpole.dashboard.cli.what_if_answer import Question, answer_question
+    from longpole.dashboard.cli.what_if_answer import answer_question
+    from longpole.dashboard.supposing import Question
 
     question = Question(
         references=references,
-        filter_text=filter_text,
+        where=parsed_filter(filter_text),
         limit=limit,
         texts=texts,
         with_curves=with_curves,

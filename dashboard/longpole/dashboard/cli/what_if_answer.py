@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import textwrap
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from rich.console import Console
 from rich.text import Text
 
 from longpole.analysis import analyse, compare
-from longpole.analysis.change_text import parse_change
-from longpole.analysis.changes import Change, Hedge, OtherModel
-from longpole.analysis.curves import Curve, curves
-from longpole.analysis.learned import NOTHING, Learned, learn
-from longpole.analysis.what_if import Replayable, WhatIf, replayable
-from longpole.analysis.what_if_set import SetWhatIf, what_if_all
+from longpole.analysis.curves import Curve
+from longpole.analysis.what_if import WhatIf
+from longpole.analysis.what_if_set import SetWhatIf
 from longpole.dashboard import words
-from longpole.dashboard.cli.options import parsed_filter, write_json
+from longpole.dashboard.cli.options import write_json
 from longpole.dashboard.cli.table import Column, column, table
 from longpole.dashboard.cli.terminal import console
 from longpole.dashboard.difference import place_of, signed_duration, signed_usd, what_counts
 from longpole.dashboard.prices import price_book
+from longpole.dashboard.supposing import Question, suppose
 from longpole.dashboard.supposition import (
     curved,
     signed_share,
@@ -33,108 +31,29 @@ from longpole.dashboard.supposition import (
     verdict_of_all,
 )
 from longpole.dashboard.what_if_document import what_if_document
-from longpole.model.errors import NotReplayableError
-from longpole.model.pricing import PriceBook, price_run
-from longpole.model.run import Run, Status
-from longpole.storage import RunQuery, Store, open_store
-from longpole.storage.filters import Matches, Pattern, TextField
+from longpole.storage import open_store
 
-_HISTORY: Final = 50
 _ROWS_SHOWN: Final = 8
 _REASONS_SHOWN: Final = 3
-_CURVES_SHOWN: Final = 10
-_ENDED: Final = tuple(one for one in Status if one not in (Status.RUNNING, Status.LOST))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What was asked on the command line.
-
-    Attributes:
-        references: RUN arguments, asked about first.
-        filter_text: chooses the newest runs that match, at most `limit`; empty for none.
-        texts: of the changes.
-        with_curves: whether to draw what each branch is worth.
-    """
-
-    references: tuple[str, ...]
-    filter_text: str
-    limit: int
-    texts: tuple[str, ...]
-    with_curves: bool
 
 
 def answer_question(question: Question, store_url: str, *, as_json: bool) -> None:
     """Answer on standard output.
 
     Raises:
-        ChangeError, FilterError, TargetError: the question cannot be understood.
+        ChangeError, TargetError: the question cannot be understood.
         NotReplayableError: there is no run, or none that can be run again.
     """
-    changes = [parse_change(text) for text in question.texts]
-    now_ns = time.time_ns()
-    book = price_book()
-    opened = open_store(store_url, mode="read")
-    try:
-        runs = _runs(opened, question, book)
-        learned = _learned(opened, runs, changes)
-    finally:
-        opened.close()
-    answer = (
-        what_if_all(runs, changes, book=book, learned=learned, now_ns=now_ns) if changes else None
-    )
-    has_curves = question.with_curves
-    drawn = curves(_replayables(runs, now_ns), most=_CURVES_SHOWN) if has_curves else ()
+    with contextlib.closing(open_store(store_url, mode="read")) as store:
+        found = suppose(store, question, book=price_book(), now_ns=time.time_ns())
     if as_json:
-        write_json(what_if_document(answer, drawn))
+        write_json(what_if_document(found.answer, found.curves))
         return
     out = console()
-    if answer is not None:
-        print_answer(answer, out)
-    if has_curves:
-        print_curves(drawn, out)
-
-
-def _runs(store: Store, question: Question, book: PriceBook) -> list[Run]:
-    run_ids = list(dict.fromkeys(store.resolve(one) for one in question.references))
-    where = parsed_filter(question.filter_text)
-    if where is not None:
-        query = RunQuery(where=where, status=_ENDED, limit=question.limit)
-        run_ids += [row.run_id for row in store.list_runs(query).rows if row.run_id not in run_ids]
-    if not run_ids:
-        raise NotReplayableError("no run that has ended fits the filter")
-    return [price_run(store.load_run(run_id), book) for run_id in run_ids]
-
-
-def _learned(store: Store, runs: Sequence[Run], changes: Sequence[Change]) -> Learned:
-    """Return what other runs tell about the models and calls that the changes are about."""
-    queries = [
-        RunQuery(
-            where=Matches(TextField.MODEL, (Pattern((change.model, "")),)),
-            status=_ENDED,
-            limit=_HISTORY,
-        )
-        for change in changes
-        if isinstance(change, OtherModel)
-    ]
-    if any(isinstance(change, Hedge | OtherModel) for change in changes):
-        names = dict.fromkeys(run.name for run in runs)
-        queries += [RunQuery(name=name, status=_ENDED, limit=_HISTORY) for name in names]
-    run_ids = {row.run_id: None for query in queries for row in store.list_runs(query).rows}
-    return learn(store.load_run(run_id) for run_id in run_ids) if run_ids else NOTHING
-
-
-def _replayables(runs: Sequence[Run], now_ns: int) -> list[Replayable]:
-    found: list[Replayable] = []
-    failure: NotReplayableError | None = None
-    for run in runs:
-        try:
-            found.append(replayable(run, now_ns=now_ns))
-        except NotReplayableError as error:
-            failure = error
-    if failure is not None and not found:
-        raise failure
-    return found
+    if found.answer is not None:
+        print_answer(found.answer, out)
+    if question.with_curves:
+        print_curves(found.curves, out)
 
 
 # --- the answer -------------------------------------------------------------------------------
