@@ -18,6 +18,7 @@ from longpole.dashboard.cli.demo import demo
 from longpole.dashboard.cli.doctor import doctor
 from longpole.dashboard.cli.exports.group import export
 from longpole.dashboard.cli.imports import import_
+from longpole.dashboard.cli.mcp import mcp
 from longpole.dashboard.cli.options import for_every_command
 from longpole.dashboard.cli.prune import backup, prune
 from longpole.dashboard.cli.reprice import reprice
@@ -84,5 +85,6 @@ for command in (
     prune,
     backup,
     doctor,
+    mcp,
 ):
     main.add_command(command)
