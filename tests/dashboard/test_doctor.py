@@ -16,6 +16,7 @@ from longpole.dashboard.cli.main import main
 from longpole.storage import Recorder, open_store
 from longpole.storage.rows import events_from_run
 from longpole.storage.spool import spool_folder
+from tests.large_store import make_large_store
 from tests.small_runs import bare_run
 
 FAR_FUTURE_NS = 4_000_000_000_000_000_000
@@ -91,9 +92,10 @@ def test_runs_of_the_future_are_noted(demo: Path) -> None:
     assert _findings(demo)["clocks"]["verdict"] == "note"
 
 
-def test_calls_without_a_price_are_noted_with_a_way_to_price_them(demo: Path) -> None:
-    CliRunner().invoke(main, ["runs", "--limit", "100", "--store", str(demo)])
-    found = _findings(demo)["costs"]
+def test_calls_without_a_price_are_noted_with_a_way_to_price_them(tmp_path: Path) -> None:
+    # Its agents call a model of the user's own machine.
+    make_large_store(tmp_path / "runs.db", runs=40, now_ns=time.time_ns())
+    found = _findings(tmp_path / "runs.db")["costs"]
     assert found["verdict"] == "note"
     assert "docs/prices.md" in found["advice"]
 

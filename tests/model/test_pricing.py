@@ -13,7 +13,7 @@ from genai_prices import calc_price
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longpole.model import Kind, Span, Status, Usage, assemble
+from longpole.model import Kind, Span, SpanError, Status, Usage, assemble
 from longpole.model.pricing import PriceBook, price_run
 
 NOW_NS = int(datetime(2026, 6, 1, tzinfo=UTC).timestamp()) * 10**9
@@ -172,6 +172,39 @@ def test_a_run_is_priced_at_its_model_calls_and_given_costs_stay(book: PriceBook
     costs = {one.span_id: one.cost_usd for one in price_run(run, book).spans}
 
     assert costs == {"a": None, "b": Decimal("0.75"), "c": Decimal(7)}
+
+
+@pytest.mark.parametrize(
+    ("failed", "cost"),
+    [
+        ({"error": SpanError(type="openai.RateLimitError", message="slow down")}, Decimal(0)),
+        ({"error": SpanError(type="InternalServerError", message="")}, Decimal(0)),
+        ({"error": SpanError(type="APITimeoutError", message="")}, None),
+        ({"error": SpanError(type="RateLimitError", message=""), "first_token_ns": NOW_NS}, None),
+        ({"error": SpanError(type="ValueError", message="")}, None),
+        ({"status": Status.CANCELLED}, None),
+    ],
+)
+def test_only_a_call_that_the_provider_refused_is_known_to_cost_nothing(
+    book: PriceBook, failed: dict[str, object], cost: Decimal | None
+) -> None:
+    call = Span(
+        **{  # type: ignore[arg-type]
+            "span_id": "a",
+            "parent_span_id": None,
+            "name": "gpt-4o",
+            "kind": Kind.LLM,
+            "start_ns": NOW_NS,
+            "end_ns": NOW_NS + 1,
+            "status": Status.ERROR,
+            "model": "gpt-4o",
+            "provider": "openai",
+            **failed,
+        }
+    )
+    (priced,) = price_run(assemble("r", [call]), book).spans
+    assert priced.cost_usd == cost
+    assert priced.unpriced == (None if cost is not None else "no usage")
 
 
 def test_prices_are_loaded_only_when_something_is_priced() -> None:

@@ -2,7 +2,7 @@
 
 A price that is not known is `None` with a reason, never 0. Cached and reasoning tokens are subsets
 and priced as such; the prices are those of the day of the call; an answer from LangChain's cache
-costs nothing.
+costs nothing, nor does a call that the provider refused.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from longpole.model.errors import BrokenLawError
 from longpole.model.price_file import PriceRule, TokenPrices
-from longpole.model.run import Kind, Run, Span
+from longpole.model.run import Kind, Run, Span, Status
 from longpole.model.usage import Usage
 
 if TYPE_CHECKING:
@@ -49,6 +49,35 @@ _ONE_OF_EACH: Final = (
 )
 # Prices for long prompts begin above 128,000 tokens or more.
 _MOST_TOKENS: Final = (10_000_000, 100_000)
+
+# What the providers' SDKs raise for answers of 4xx and 5xx: openai and anthropic (the same names),
+# google, cohere, mistral.
+_REFUSALS: Final = frozenset(
+    {
+        "APIStatusError",
+        "AuthenticationError",
+        "BadRequestError",
+        "ClientError",
+        "ConflictError",
+        "Forbidden",
+        "InternalServerError",
+        "InvalidArgument",
+        "NotFound",
+        "NotFoundError",
+        "OverloadedError",
+        "PermissionDenied",
+        "PermissionDeniedError",
+        "RateLimitError",
+        "ResourceExhausted",
+        "ServerError",
+        "ServiceUnavailable",
+        "ServiceUnavailableError",
+        "TooManyRequests",
+        "TooManyRequestsError",
+        "Unauthenticated",
+        "UnprocessableEntityError",
+    }
+)
 
 _PRICED_KINDS: Final = frozenset({Kind.LLM, Kind.EMBEDDING})
 
@@ -172,6 +201,8 @@ def without_prices(run: Run) -> Run:
 def _priced(span: Span, book: PriceBook) -> Span:
     if span.kind not in _PRICED_KINDS or span.cost_usd is not None or span.unpriced is not None:
         return span
+    if _was_refused(span):
+        return replace(span, cost_usd=Decimal(0))
     price = book.price(
         provider=span.provider,
         model=span.model,
@@ -181,6 +212,19 @@ def _priced(span: Span, book: PriceBook) -> Span:
         duration_ns=None if span.end_ns is None else span.end_ns - span.start_ns,
     )
     return replace(span, cost_usd=price.cost_usd, unpriced=price.unpriced)
+
+
+def _was_refused(span: Span) -> bool:
+    """Tell whether the provider answered a call with an error, for which none of them charges.
+
+    A call that timed out, was cancelled or broke off may have been answered and charged all the
+    same: of those the cost is not known.
+    """
+    if span.status is not Status.ERROR or span.error is None:
+        return False
+    if span.usage is not None or span.first_token_ns is not None:
+        return False
+    return span.error.type.rpartition(".")[2] in _REFUSALS
 
 
 def _unknown(reason: str) -> Price:
