@@ -108,6 +108,26 @@ RUN: Mapping[str, Check] = {
     "metadata": mapping,
 }
 
+BREAKDOWN: Mapping[str, Check] = {
+    "work_on_path_ns": length,
+    "head_ns": length,
+    "between_ns": length,
+    "tail_ns": length,
+    "idle_ns": length,
+    "idle_ratio": ratio,
+    "serial_ns": length,
+    "serial_ratio": ratio,
+    "parallel_ns": length,
+    "backoff_total_ns": length,
+    "on_path_cost_usd": money,
+    "off_path_cost_usd": money,
+    "wasted_wall_ns": length,
+    "wasted_unpriced_calls": length,
+    "avoidable_ns": length,
+    "avoidable_cost_usd": money,
+    "tokens_per_s": or_null(ratio),
+}
+
 SPAN: Mapping[str, Check] = {
     "span_id": lambda value: re.fullmatch("[0-9a-f]{16}", value) is not None,
     "parent_span_id": or_null(text),
@@ -178,6 +198,7 @@ BRANCH: Mapping[str, Check] = {
     "attempts": lambda value: type(value) is int and value >= 1,
     "status": STATUS,
     "straggler": flag,
+    "idle_at_join_ns": length,
 }
 
 
@@ -189,10 +210,15 @@ FAN_OUT: Mapping[str, Check] = {
     "span_id": text,
     "kind": one_of("parallel", "map", "batch", "superstep", "send", "tools", "record"),
     "limit": or_null(lambda value: type(value) is int and value >= 1),
+    "hidden_limit": or_null(lambda value: type(value) is int and value >= 1),
     "peak": length,
     "joined_ns": integer,
     "imbalance_ratio": lambda value: value >= 1,
+    "lost_ns": length,
     "long_pole": text,
+    "waited_after_failure_ns": length,
+    "avoidable_ns": length,
+    "avoidable_cost_usd": money,
     "branches": branches,
 }
 
@@ -217,13 +243,22 @@ def check_run_object(run: Any) -> None:
 
 def check_document(document: Any) -> None:
     """Fail unless the document is what schema 1 says, and its path tiles its run."""
-    assert set(document) == {"schema", "run", "spans", "critical_path", "fan_outs"}
+    assert set(document) == {
+        "schema",
+        "run",
+        "breakdown",
+        "spans",
+        "critical_path",
+        "path_to_first_token",
+        "fan_outs",
+    }
     assert document["schema"] == 1
     check_run_object(document["run"])
-    found = [problem for one in document["spans"] for problem in problems_in(one, SPAN, "span")]
+    found = problems_in(document["breakdown"], BREAKDOWN, "breakdown")
+    found += [problem for one in document["spans"] for problem in problems_in(one, SPAN, "span")]
     found += [
         problem
-        for one in document["critical_path"]
+        for one in (*document["critical_path"], *(document["path_to_first_token"] or ()))
         for problem in problems_in(one, SEGMENT, "segment")
     ]
     found += [

@@ -17,6 +17,7 @@ from longpole.analysis.percentiles import Percentiles
 from longpole.analysis.positions import Position, label_of, positions_of
 from longpole.analysis.result import (
     Branch,
+    Breakdown,
     ConcurrencyStep,
     Dependencies,
     FanOut,
@@ -29,6 +30,7 @@ from longpole.analysis.result import (
     WasteReason,
 )
 from longpole.analysis.sample import RunSample, Sampler, sample_of, samples_of
+from longpole.analysis.streamed import path_to_first_token
 from longpole.analysis.structure import ShapeGroup, shape_groups
 from longpole.analysis.tail import Tail, TailPlace, tail_of
 from longpole.analysis.trends import Bucket, bucket_for, trend_of
@@ -38,6 +40,7 @@ __all__ = [
     "Bound",
     "Branch",
     "BranchCriticality",
+    "Breakdown",
     "Bucket",
     "ChangePoint",
     "ConcurrencyStep",
@@ -90,6 +93,7 @@ __all__ = [
     "flame_of",
     "heat_map",
     "label_of",
+    "path_to_first_token",
     "positions_of",
     "sample_of",
     "samples_of",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from longpole.analysis.breakdown import breakdown_of
 from longpole.analysis.collector import no_cycle_collection
 from longpole.analysis.critical_path import path_of
-from longpole.analysis.fan_outs import Measures, fan_outs_of, groups_of, queue_waits_ns
+from longpole.analysis.failures import after_failures
+from longpole.analysis.fan_outs import Measures, fan_outs_of, groups_of, queue_waits_ns, tries_of
 from longpole.analysis.normalise import Timeline, normalise
 from longpole.analysis.replay import Floats, Replay, floats_of
 from longpole.analysis.result import (
@@ -20,6 +22,7 @@ from longpole.analysis.result import (
     WasteReason,
 )
 from longpole.analysis.siblings import Siblings, siblings_of
+from longpole.analysis.streamed import first_token_ns
 from longpole.analysis.totals import (
     CostsBelow,
     calls_of,
@@ -30,7 +33,7 @@ from longpole.analysis.totals import (
 )
 from longpole.analysis.waste import waste_of
 from longpole.analysis.work import profile_of, self_times_ns, work_intervals
-from longpole.model.run import NO_ORDER, Run, Span
+from longpole.model.run import NO_ORDER, Run
 
 
 def analyse(run: Run, *, now_ns: int) -> RunAnalysis:
@@ -56,16 +59,29 @@ def _analyse(run: Run, now_ns: int) -> RunAnalysis:
     intervals = work_intervals(siblings)
     profile = profile_of(intervals, timeline.start_ns[0], timeline.end_ns[0])
     peak = max([step.running for step in profile])
+    wasted = _inside(timeline, waste)
+    tries = [tries_of(timeline, members) for members in groups]
+    failures = after_failures(timeline, tries, intervals, calls)
     measures = Measures(
         slack_ns=floats.slack_ns,
         drag_ns=floats.drag_ns,
         on_path_ns=on_path_ns,
         costs=CostsBelow(timeline, calls if groups else ()),
+        failures=failures,
     )
     return RunAnalysis(
         run=run,
         now_ns=timeline.now_ns,
-        facts=_facts(timeline, replay, path, intervals, peak, calls, waste),
+        facts=_facts(timeline, replay, path, intervals, peak, calls, wasted),
+        breakdown=breakdown_of(
+            siblings,
+            path,
+            profile,
+            calls,
+            on_path_ns=on_path_ns,
+            wasted=wasted,
+            failures=failures.values(),
+        ),
         spans=_span_facts(timeline, floats, on_path_ns, waits_ns, waste),
         critical_path=path,
         fan_outs=fan_outs_of(siblings, groups, waits_ns, measures),
@@ -113,15 +129,13 @@ def _facts(
     intervals: Sequence[tuple[int, int, int]],
     peak: int,
     calls: Sequence[int],
-    waste: Mapping[int, WasteReason],
+    wasted: Sequence[bool],
 ) -> RunFacts:
     wall_ns = timeline.wall_ns
     work_ns = sum(high - low for _, low, high in intervals)
     span_length_ns = min(replay.length_ns(has_limits=False, is_ideal=True), work_ns, wall_ns)
     totals = totals_of(timeline.spans[number] for number in calls)
-    wasted = _inside(timeline, waste)
     wasted_costs = [cost_of(timeline.spans[number]) for number in calls if wasted[number]]
-    root = timeline.spans[0]
     workers = _workers(timeline, peak)
     return RunFacts(
         end_ns=timeline.end_ns[0],
@@ -144,7 +158,7 @@ def _facts(
         unpriced_calls=totals.unpriced_calls,
         wasted_ns=sum(high - low for number, low, high in intervals if wasted[number]),
         wasted_cost_usd=sum([cost for cost in wasted_costs if cost is not None], Decimal(0)),
-        time_to_first_token_ns=_first_token_ns(timeline, root),
+        time_to_first_token_ns=first_token_ns(timeline),
         dependencies=_dependencies(replay.siblings),
     )
 
@@ -162,20 +176,6 @@ def _workers(timeline: Timeline, peak: int) -> int:
     limits = [span.fan_out_limit for span in timeline.spans if span.fan_out_limit is not None]
     # A limit holds for one fan-out; several of them may run at once.
     return max([peak, *limits])
-
-
-def _first_token_ns(timeline: Timeline, root: Span) -> int | None:
-    """Return when the root's stream began: of its last streamed step on the way out."""
-    number = 0
-    while True:
-        span = timeline.spans[number]
-        if span.first_token_ns is not None:
-            return max(0, span.first_token_ns - root.start_ns)
-        streamed = [c for c in timeline.children[number] if timeline.spans[c].order.streamed]
-        if not streamed:
-            return None
-        tokens = [c for c in streamed if timeline.spans[c].first_token_ns is not None]
-        number = tokens[-1] if tokens else streamed[-1]
 
 
 def _dependencies(siblings: Siblings) -> Dependencies:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from longpole.analysis.failures import NOTHING_FAILED, AfterFailure
 from longpole.analysis.normalise import HOLDING, Timeline
 from longpole.analysis.result import Branch, FanOut
 from longpole.analysis.siblings import Siblings
@@ -28,12 +29,13 @@ _STRAGGLER_SCORE = 3.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """What is known of each span by number, for the branches."""
+    """What is known of each span by number, for the branches; of failures by fan-out."""
 
     slack_ns: Sequence[int | None]
     drag_ns: Sequence[int]
     on_path_ns: Sequence[int]
     costs: CostsBelow
+    failures: Mapping[int, AfterFailure]
 
 
 def groups_of(timeline: Timeline) -> list[list[int]]:
@@ -86,23 +88,31 @@ def fan_outs_of(
     measures: Measures,
 ) -> tuple[FanOut, ...]:
     """Return the fan-outs of a run, by first start."""
-    return tuple(_fan_out(siblings, members, waits_ns, measures) for members in groups)
+    return tuple(
+        _fan_out(siblings, members, waits_ns, measures, measures.failures.get(at, NOTHING_FAILED))
+        for at, members in enumerate(groups)
+    )
 
 
 def _fan_out(
-    siblings: Siblings, members: Sequence[int], waits_ns: Mapping[int, int], measures: Measures
+    siblings: Siblings,
+    members: Sequence[int],
+    waits_ns: Mapping[int, int],
+    measures: Measures,
+    failure: AfterFailure,
 ) -> FanOut:
     timeline = siblings.timeline
-    tries = _tries(timeline, members)
+    tries = tries_of(timeline, members)
     lengths_ns = [
         timeline.end_ns[numbers[-1]] - timeline.start_ns[numbers[0]] for numbers in tries.values()
     ]
     late = stragglers(lengths_ns)
+    pole = _long_pole(timeline, tries)
+    joined_ns = _stay_end(timeline, pole)
     branches = tuple(
-        _branch(timeline, key, numbers, waits_ns, measures, straggler=is_late)
+        _branch(timeline, key, numbers, waits_ns, measures, joined_ns, straggler=is_late)
         for (key, numbers), is_late in zip(tries.items(), late, strict=True)
     )
-    pole = _long_pole(timeline, tries)
     limits = [
         limit for member in members if (limit := timeline.spans[member].fan_out_limit) is not None
     ]
@@ -110,15 +120,27 @@ def _fan_out(
         span_id=timeline.spans[timeline.parent[members[0]]].span_id,
         kind=_kind(timeline, members),
         limit=min(limits) if limits else None,
+        hidden_limit=_hidden_limit(siblings, members),
         peak=_peak(timeline, members),
-        joined_ns=_stay_end(timeline, pole),
+        joined_ns=joined_ns,
         imbalance_ratio=_imbalance(lengths_ns),
+        lost_ns=max(lengths_ns) - sum(lengths_ns) // len(lengths_ns),
         long_pole=timeline.spans[_first_of(tries, pole)].span_id,
         branches=branches,
+        waited_after_failure_ns=failure.waited_ns,
+        avoidable_ns=failure.work_ns,
+        avoidable_cost_usd=failure.cost_usd,
     )
 
 
-def _tries(timeline: Timeline, members: Sequence[int]) -> dict[str, list[int]]:
+def _hidden_limit(siblings: Siblings, members: Sequence[int]) -> int | None:
+    """Return how many places branches queued for, where that was inferred from their times."""
+    slots = [siblings.slots[member] for member in members if member in siblings.slots]
+    return min([slot.places for slot in slots if slot.is_inferred], default=None)
+
+
+def tries_of(timeline: Timeline, members: Sequence[int]) -> dict[str, list[int]]:
+    """Return the tries of each branch of a fan-out, by key."""
     tries: dict[str, list[int]] = {}
     for at, member in enumerate(members):
         tries.setdefault(_key(timeline, at, member), []).append(member)
@@ -169,6 +191,7 @@ def _branch(
     numbers: Sequence[int],
     waits_ns: Mapping[int, int],
     measures: Measures,
+    joined_ns: int,
     *,
     straggler: bool,
 ) -> Branch:
@@ -188,6 +211,7 @@ def _branch(
         attempts=max(len(numbers), _attempts_below(timeline, last)),
         status=timeline.status[last],
         straggler=straggler,
+        idle_at_join_ns=max(0, joined_ns - timeline.end_ns[last]),
     )
 
 

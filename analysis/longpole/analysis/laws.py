@@ -37,6 +37,7 @@ def check_analysis(analysis: RunAnalysis) -> None:
     _check_spans(analysis)
     _check_profile(analysis)
     _check_money(analysis)
+    _check_breakdown(analysis)
     if facts.span_length_ns > min(facts.wall_ns, facts.work_ns):
         raise BrokenLawError(
             f"span length {facts.span_length_ns} exceeds wall {facts.wall_ns} "
@@ -80,3 +81,27 @@ def _check_money(analysis: RunAnalysis) -> None:
         raise BrokenLawError(f"the run costs {facts.cost_usd}, its spans only {known}")
     if facts.wasted_cost_usd > (facts.cost_usd or Decimal(0)):
         raise BrokenLawError("more money was wasted than spent")
+
+
+def _check_breakdown(analysis: RunAnalysis) -> None:
+    facts, parts = analysis.facts, analysis.breakdown
+    overhead_ns = parts.head_ns + parts.between_ns + parts.tail_ns
+    for name, total_ns in (
+        ("kinds of segments", parts.work_on_path_ns + overhead_ns + facts.backoff_ns),
+        ("times at each concurrency", parts.idle_ns + parts.serial_ns + parts.parallel_ns),
+    ):
+        if total_ns != facts.wall_ns:
+            raise BrokenLawError(f"the {name} add up to {total_ns}, the wall is {facts.wall_ns}")
+    cost_usd = facts.cost_usd or Decimal(0)
+    if parts.on_path_cost_usd + parts.off_path_cost_usd != cost_usd:
+        raise BrokenLawError(f"costs on and off the path do not add up to {cost_usd}")
+    for name, part, whole in (
+        ("back-off on the path", facts.backoff_ns, parts.backoff_total_ns),
+        ("wasted wall", parts.wasted_wall_ns, facts.wall_ns),
+        ("avoidable work", parts.avoidable_ns, facts.work_ns),
+        ("avoidable cost", parts.avoidable_cost_usd, cost_usd),
+    ):
+        if not 0 <= part <= whole:
+            raise BrokenLawError(f"{name} is {part}, expected 0 to {whole}")
+    if sum(one.avoidable_ns for one in analysis.fan_outs) != parts.avoidable_ns:
+        raise BrokenLawError("what fan-outs could have avoided does not add up to the run's")

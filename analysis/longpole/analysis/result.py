@@ -117,6 +117,7 @@ class Branch:
     Attributes:
         cost_usd: `None` when nothing in it was priced although a model was called.
         attempts: tries of the branch itself, 1 when it was done once.
+        idle_at_join_ns: how long its result lay there until the join; 0 for the long pole.
     """
 
     key: str
@@ -131,6 +132,7 @@ class Branch:
     attempts: int
     status: Status
     straggler: bool
+    idle_at_join_ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,19 +141,30 @@ class FanOut:
 
     Attributes:
         limit: the concurrency asked for, or the hidden pool's; `None` when unlimited or unknown.
+        hidden_limit: places that branches queued for although no limit was recorded; inferred.
         peak: how many ran at once.
         joined_ns: when the last branch that was waited for ended.
         imbalance_ratio: longest over mean branch; 1 when all are equal.
+        lost_ns: longest minus mean branch: what perfectly even branches would save.
         long_pole: the branch the join waited for.
+        waited_after_failure_ns: from the first failed branch to the end of the span, if that failed
+            too; 0 when nothing failed.
+        avoidable_ns: work done in its branches after that.
+        avoidable_cost_usd: cost of the calls started in its branches after that.
     """
 
     span_id: str
     kind: FanOutKind
     limit: int | None
+    hidden_limit: int | None
     peak: int
     joined_ns: int
     imbalance_ratio: float
+    lost_ns: int
     long_pole: str
+    waited_after_failure_ns: int
+    avoidable_ns: int
+    avoidable_cost_usd: Decimal
     branches: tuple[Branch, ...]
 
 
@@ -201,6 +214,59 @@ class RunFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown:
+    """Where the wall time and the money of a run went.
+
+    Attributes:
+        work_on_path_ns: critical path in spans without children on it. With `head_ns`,
+            `between_ns`, `tail_ns` (overhead of spans with children) and the run's `backoff_ns` it
+            makes up the wall.
+        idle_ns: nothing was at work. With `serial_ns` and `parallel_ns` it makes up the wall.
+        serial_ns: exactly one span was at work; more workers do not shorten that.
+        parallel_ns: two or more were.
+        backoff_total_ns: pauses before further tries, on the critical path or not.
+        on_path_cost_usd: priced calls that are on the critical path.
+        off_path_cost_usd: priced calls that are not.
+        wasted_wall_ns: critical path inside wasted spans, and back-off on it.
+        wasted_unpriced_calls: calls in wasted spans without a known cost.
+        avoidable_ns: work done in fan-outs that failed after their first branch had.
+        avoidable_cost_usd: cost of the calls started then.
+        tokens_per_s: output tokens a second while calls streamed; `None` when none did.
+    """
+
+    work_on_path_ns: int
+    head_ns: int
+    between_ns: int
+    tail_ns: int
+    idle_ns: int
+    serial_ns: int
+    parallel_ns: int
+    backoff_total_ns: int
+    on_path_cost_usd: Decimal
+    off_path_cost_usd: Decimal
+    wasted_wall_ns: int
+    wasted_unpriced_calls: int
+    avoidable_ns: int
+    avoidable_cost_usd: Decimal
+    tokens_per_s: float | None
+
+    @property
+    def idle_ratio(self) -> float:
+        """Share of the wall in which nothing was at work; 0 when there is no wall."""
+        return _share(self.idle_ns, self)
+
+    @property
+    def serial_ratio(self) -> float:
+        """Share of the wall in which one span was at work; 0 when there is no wall."""
+        return _share(self.serial_ns, self)
+
+
+def _share(part_ns: int, of: Breakdown) -> float:
+    wall_ns = of.idle_ns + of.serial_ns + of.parallel_ns
+    return part_ns / wall_ns if wall_ns else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConcurrencyStep:
     """From this moment on, `running` spans were at work."""
 
@@ -222,6 +288,7 @@ class RunAnalysis:
     run: Run
     now_ns: int
     facts: RunFacts
+    breakdown: Breakdown
     spans: Mapping[str, SpanFacts]
     critical_path: tuple[Segment, ...]
     fan_outs: tuple[FanOut, ...]

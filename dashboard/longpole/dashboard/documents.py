@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from longpole.analysis.compare import Pair, RunComparison, Side
-from longpole.analysis.result import Branch, FanOut, RunAnalysis, Segment, SpanFacts
+from longpole.analysis.result import Branch, Breakdown, FanOut, RunAnalysis, Segment, SpanFacts
+from longpole.analysis.streamed import path_to_first_token
 from longpole.model.run import Span
 from longpole.model.usage import Usage
 
@@ -22,11 +23,14 @@ Json = dict[str, Any]
 
 def show_document(analysis: RunAnalysis) -> Json:
     """Return everything of one run."""
+    first = path_to_first_token(analysis)
     return {
         "schema": SCHEMA,
         "run": run_object(analysis),
+        "breakdown": _breakdown(analysis.breakdown),
         "spans": [_span(span, analysis.spans[span.span_id]) for span in analysis.run.spans],
         "critical_path": [_segment(segment) for segment in analysis.critical_path],
+        "path_to_first_token": None if first is None else [_segment(one) for one in first],
         "fan_outs": [_fan_out(fan_out) for fan_out in analysis.fan_outs],
     }
 
@@ -108,6 +112,28 @@ def run_object(analysis: RunAnalysis) -> Json:
     }
 
 
+def _breakdown(parts: Breakdown) -> Json:
+    return {
+        "work_on_path_ns": parts.work_on_path_ns,
+        "head_ns": parts.head_ns,
+        "between_ns": parts.between_ns,
+        "tail_ns": parts.tail_ns,
+        "idle_ns": parts.idle_ns,
+        "idle_ratio": parts.idle_ratio,
+        "serial_ns": parts.serial_ns,
+        "serial_ratio": parts.serial_ratio,
+        "parallel_ns": parts.parallel_ns,
+        "backoff_total_ns": parts.backoff_total_ns,
+        "on_path_cost_usd": _money(parts.on_path_cost_usd),
+        "off_path_cost_usd": _money(parts.off_path_cost_usd),
+        "wasted_wall_ns": parts.wasted_wall_ns,
+        "wasted_unpriced_calls": parts.wasted_unpriced_calls,
+        "avoidable_ns": parts.avoidable_ns,
+        "avoidable_cost_usd": _money(parts.avoidable_cost_usd),
+        "tokens_per_s": parts.tokens_per_s,
+    }
+
+
 def _span(span: Span, facts: SpanFacts) -> Json:
     error = span.error
     return {
@@ -156,10 +182,15 @@ def _fan_out(fan_out: FanOut) -> Json:
         "span_id": fan_out.span_id,
         "kind": fan_out.kind.value,
         "limit": fan_out.limit,
+        "hidden_limit": fan_out.hidden_limit,
         "peak": fan_out.peak,
         "joined_ns": fan_out.joined_ns,
         "imbalance_ratio": fan_out.imbalance_ratio,
+        "lost_ns": fan_out.lost_ns,
         "long_pole": fan_out.long_pole,
+        "waited_after_failure_ns": fan_out.waited_after_failure_ns,
+        "avoidable_ns": fan_out.avoidable_ns,
+        "avoidable_cost_usd": _money(fan_out.avoidable_cost_usd),
         "branches": [_branch(branch) for branch in fan_out.branches],
     }
 
@@ -178,6 +209,7 @@ def _branch(branch: Branch) -> Json:
         "attempts": branch.attempts,
         "status": branch.status.value,
         "straggler": branch.straggler,
+        "idle_at_join_ns": branch.idle_at_join_ns,
     }
 
 
