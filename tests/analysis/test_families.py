@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from dataclasses import replace
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longpole.analysis.levels import Levels, levels_of
@@ -25,6 +27,7 @@ def level_sizes(text: str) -> list[int] | None:
     return None if levels is None else [level.last - level.first for level in levels]
 
 
+@settings(max_examples=60)
 @given(recorded_runs(max_spans=40) | any_runs(), st.data())
 def test_levels_answer_as_the_general_way_does(run: Run, data: st.DataObject) -> None:
     siblings = siblings_in(run)
@@ -49,6 +52,32 @@ def test_levels_answer_as_the_general_way_does(run: Run, data: st.DataObject) ->
 def test_every_family_run_again_unchanged_takes_as_long_as_recorded(run: Run) -> None:
     for family in Replay(siblings_in(run)).families:
         assert family is None or family.run({}) == family.length_ns
+
+
+@given(recorded_runs() | any_runs())
+def test_no_family_gets_longer_without_gaps(run: Run) -> None:
+    for family in Replay(siblings_in(run)).families:
+        assert family is None or family.run({}, is_ideal=True) <= family.length_ns
+
+
+def test_steps_that_overlap_a_little_are_no_longer_together_than_recorded() -> None:
+    """As two hosts record them; the second one has begun 1 ms before the first has ended."""
+    root = Span(
+        span_id="root",
+        parent_span_id=None,
+        name="root",
+        kind=Kind.CHAIN,
+        start_ns=0,
+        end_ns=19_000_000,
+        status=Status.OK,
+        host="one",
+    )
+    first = replace(_step(0, Order(seq=1)), end_ns=19_000_000)
+    second = replace(_step(180_000, Order(seq=2)), end_ns=19_000_000, host="two")
+    run = assemble("r", [root, first, second])
+
+    ideal_ns = Replay(siblings_in(run)).length_ns(has_limits=False, is_ideal=True)
+    assert ideal_ns == 19_000_000
 
 
 def test_sequences_fan_outs_and_supersteps_stand_in_levels() -> None:

@@ -60,7 +60,8 @@ class Family(ABC):
         Args:
             duration_of: what is not named takes as long as recorded.
             has_limits: whether queued units wait for a place.
-            is_ideal: no launch, gap, back-off or join takes any time.
+            is_ideal: no launch, gap, back-off or join takes any time; what overlapped a little
+                still does, so that this is never longer than recorded.
         """
 
     @abstractmethod

@@ -51,8 +51,10 @@ class Levels(Family):
             ready_ns = joined_ns
             for at in range(first, last):
                 low_ns, high_ns, _, _, number, _, _ = units[at]
-                start_ns = ready_ns if is_ideal else ready_ns + low_ns - recorded_ns
-                end_ns = max(0, start_ns) + duration_of.get(number, high_ns - low_ns)
+                lag_ns = low_ns - recorded_ns
+                if is_ideal and lag_ns > 0:
+                    lag_ns = 0
+                end_ns = max(0, ready_ns + lag_ns) + duration_of.get(number, high_ns - low_ns)
                 if end_ns > joined_ns:
                     joined_ns = end_ns
         return joined_ns if is_ideal else joined_ns + self.tail_ns

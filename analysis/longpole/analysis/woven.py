@@ -212,9 +212,10 @@ class Woven(Family):
                 base_ns = old_ns
                 for number in child.allowed:
                     base_ns = max(base_ns, ended.get(number, _NEVER))
-                start_ns = max(0, base_ns if is_ideal else base_ns + child.submit_lag_ns)
+                lag_ns = child.submit_lag_ns
+                start_ns = max(0, base_ns + (min(0, lag_ns) if is_ideal else lag_ns))
             for place, lag_ns in child.named:
-                start_ns = max(start_ns, ends[place] if is_ideal else ends[place] + lag_ns)
+                start_ns = max(start_ns, ends[place] + (min(0, lag_ns) if is_ideal else lag_ns))
             if has_limits and child.holder is not None:
                 start_ns = max(start_ns, ends[child.holder.place] + child.holder.lag_ns)
             end_ns = ends[at] = start_ns + duration_of.get(child.number, child.duration_ns)
