@@ -84,7 +84,7 @@ def _analyse(run: Run, now_ns: int) -> RunAnalysis:
         ),
         spans=_span_facts(timeline, floats, on_path_ns, waits_ns, waste),
         critical_path=path,
-        fan_outs=fan_outs_of(siblings, groups, waits_ns, measures),
+        fan_outs=fan_outs_of(siblings, groups, tries, waits_ns, measures),
         concurrency=profile,
     )
 

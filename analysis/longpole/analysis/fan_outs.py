@@ -84,12 +84,13 @@ def queue_waits_ns(siblings: Siblings, groups: Sequence[Sequence[int]]) -> dict[
 def fan_outs_of(
     siblings: Siblings,
     groups: Sequence[Sequence[int]],
+    tries: Sequence[Mapping[str, Sequence[int]]],
     waits_ns: Mapping[int, int],
     measures: Measures,
 ) -> tuple[FanOut, ...]:
-    """Return the fan-outs of a run, by first start."""
+    """Return the fan-outs of a run, by first start; `tries` are those of each group."""
     return tuple(
-        _fan_out(siblings, members, waits_ns, measures, measures.failures.get(at, NOTHING_FAILED))
+        _fan_out(siblings, members, tries[at], at, waits_ns, measures)
         for at, members in enumerate(groups)
     )
 
@@ -97,12 +98,13 @@ def fan_outs_of(
 def _fan_out(
     siblings: Siblings,
     members: Sequence[int],
+    tries: Mapping[str, Sequence[int]],
+    place: int,
     waits_ns: Mapping[int, int],
     measures: Measures,
-    failure: AfterFailure,
 ) -> FanOut:
     timeline = siblings.timeline
-    tries = tries_of(timeline, members)
+    failure = measures.failures.get(place, NOTHING_FAILED)
     lengths_ns = [
         timeline.end_ns[numbers[-1]] - timeline.start_ns[numbers[0]] for numbers in tries.values()
     ]
@@ -152,11 +154,11 @@ def _key(timeline: Timeline, at: int, member: int) -> str:
     return timeline.spans[member].branch or str(at)
 
 
-def _first_of(tries: dict[str, list[int]], pole: int) -> int:
+def _first_of(tries: Mapping[str, Sequence[int]], pole: int) -> int:
     return next(numbers[0] for numbers in tries.values() if pole in numbers)
 
 
-def _long_pole(timeline: Timeline, tries: dict[str, list[int]]) -> int:
+def _long_pole(timeline: Timeline, tries: Mapping[str, Sequence[int]]) -> int:
     """Return who the join waited for: of those that ended last the one that started first."""
     numbers = [number for group in tries.values() for number in group]
     joined = [number for number in numbers if timeline.bond[number] in HOLDING] or numbers
@@ -205,8 +207,8 @@ def _branch(
         end_ns=timeline.end_ns[last],
         queue_wait_ns=waits_ns.get(first) if recorded is None else recorded,
         slack_ns=measures.slack_ns[last],
-        drag_ns=max([measures.drag_ns[number] for number in numbers]),
-        on_path_ns=sum([measures.on_path_ns[number] for number in numbers]),
+        drag_ns=max(map(measures.drag_ns.__getitem__, numbers)),
+        on_path_ns=sum(map(measures.on_path_ns.__getitem__, numbers)),
         cost_usd=measures.costs.of(numbers),
         attempts=max(len(numbers), _attempts_below(timeline, last)),
         status=timeline.status[last],

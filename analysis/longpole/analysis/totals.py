@@ -88,7 +88,8 @@ class CostsBelow:
             cost_usd = cost_of(timeline.spans[number])
             if cost_usd is not None:
                 self._priced[number] = cost_usd
-        if True in self._has_calls:
+        self._is_free = True not in self._has_calls
+        if not self._is_free:
             self._add_upwards(timeline.parent)
 
     def _add_upwards(self, parent: Sequence[int]) -> None:
@@ -102,6 +103,8 @@ class CostsBelow:
 
     def of(self, numbers: Sequence[int]) -> Decimal | None:
         """Return the cost below these spans, none of them inside another; as in `Totals`."""
+        if self._is_free:
+            return _NOTHING
         known = [self._priced[number] for number in numbers if number in self._priced]
         if known:
             return sum(known, _NOTHING)
