@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from longpole.analysis import RunAnalysis, analyse, check_analysis
+from longpole.analysis import Breakdown, RunAnalysis, RunFacts, analyse, check_analysis
 from tests.drawings import BEGIN_NS, owned_columns, read_drawing
 
 PAGE = Path(__file__).parent.parent / "docs" / "metrics.md"
@@ -22,9 +23,10 @@ def _drawings() -> list[tuple[str, str]]:
 
 
 def _measured(analysis: RunAnalysis, metric: str, span: str | None) -> object:
-    """The value of a metric of the run, of a span, of a branch or of a fan-out."""
+    """The value of a metric of the run, of a span, of a fan-out or of a branch."""
     if span is None:
-        return getattr(analysis.facts, metric)
+        whole = analysis.facts if hasattr(analysis.facts, metric) else analysis.breakdown
+        return getattr(whole, metric)
     places = [analysis.spans[span]]
     fan_outs = [fan_out for fan_out in analysis.fan_outs if fan_out.span_id == span]
     branches = [one for fan_out in analysis.fan_outs for one in fan_out.branches if one.key == span]
@@ -56,3 +58,11 @@ def test_the_page_claims_what_is_computed(drawing: str, claims: str) -> None:
 
 def test_the_page_has_drawings() -> None:
     assert len(_drawings()) >= 5
+
+
+def test_the_page_names_every_number_of_a_run() -> None:
+    page = PAGE.read_text()
+    # Counts and identities that need no formula.
+    plain = {"end_ns", "llm_calls", "cache_hits", "usage", "dependencies", "workers"}
+    numbers = {one.name for value in (RunFacts, Breakdown) for one in fields(value)}
+    assert {name for name in numbers - plain if f"`{name}`" not in page} == set()
