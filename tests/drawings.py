@@ -93,6 +93,9 @@ def _hinted(span: Span, hint: str, value: str) -> Span:
         return replace(span, attempt=int(value), role=Role.ATTEMPT)
     if hint == "limit":
         return replace(span, fan_out_limit=int(value))
+    if hint == "ready":
+        # So many columns before it started; a fraction of one is some milliseconds.
+        return replace(span, ready_ns=round(span.start_ns - float(value) * STEP_NS))
     if hint == "kind":
         return replace(span, kind=Kind(value))
     if hint == "open":

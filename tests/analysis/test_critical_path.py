@@ -55,6 +55,12 @@ DRAWINGS = {
           b      ......              group=g limit=2
           c          #####           group=g limit=2
     """,
+    "a place is taken over however late, where it was recorded that the branch was waiting": """
+        agent    ....##.....
+          a      ####                group=g limit=2 ready=0
+          b      ......              group=g limit=2 ready=0
+          c            #####         group=g limit=2 ready=6
+    """,
     "what nobody waits for is never on the path": """
         agent    #####
           log     ...                detached
@@ -109,6 +115,27 @@ def test_the_path_runs_where_it_is_drawn(text: str) -> None:
 
     assert columns == list(range(len(columns))), "the drawing itself must have one # a column"
     assert owned_columns(drawing.run, path) == drawing.owned
+
+
+@pytest.mark.parametrize(("ready_ms", "waited"), [(None, True), (39, True), (42, False)])
+def test_a_branch_that_was_not_ready_when_a_place_became_free_did_not_wait_for_it(
+    ready_ms: int | None, waited: bool
+) -> None:
+    drawing = read_drawing(
+        """
+        agent    ..........
+          a      ####                group=g limit=2
+          b      .....               group=g limit=2
+          c          ######          group=g limit=2
+        """
+    )
+    late = {"c": replace(drawing.run.span_by_id["c"], start_ns=BEGIN_NS + 43_000_000)}
+    if ready_ms is not None:
+        late["c"] = replace(late["c"], ready_ns=BEGIN_NS + ready_ms * 1_000_000)
+    run = assemble("d" * 32, [late.get(span.span_id, span) for span in drawing.run.spans])
+
+    path = critical_path(run, now_ns=BEGIN_NS)
+    assert any(segment.span_id == "a" for segment in path) is waited
 
 
 def test_a_back_off_between_two_tries_is_named() -> None:

@@ -1,9 +1,11 @@
 """Branches that had to wait for a free place.
 
 In: the members of one fan-out. Out: for each that was queued, whose end freed its place. A member
-was queued when another had ended just before it started and, until then, as many ran as there are
-places. The number of places is the recorded limit, or else the most that were seen at once; in the
-second case the finding is marked as inferred.
+was queued when another had ended before it started and, until then, as many ran as there are
+places. Where it was recorded when the branch was ready, the place must have become free since then,
+however long the branch took to start in it; elsewhere just before it started. The number of places
+is the recorded limit, or else the most that were seen at once; in the second case the finding is
+marked as inferred.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import NamedTuple
 from longpole.analysis.normalise import Timeline
 
 HAND_OFF_NS = 5_000_000
-"""The longest time between a place becoming free and the next branch starting in it."""
+"""The longest time from a place becoming free to the next branch starting in it."""
 
 
 class Slot(NamedTuple):
@@ -108,7 +110,9 @@ def _queued(
 
 def hand_off_ns(timeline: Timeline, member: int) -> int:
     """Return the longest gap that still counts as taking over a place."""
-    return max(HAND_OFF_NS, timeline.tolerance_ns[member])
+    waited_ns = timeline.spans[member].queue_wait_ns
+    tolerance_ns = timeline.tolerance_ns[member]
+    return max(HAND_OFF_NS, tolerance_ns) if waited_ns is None else waited_ns + tolerance_ns
 
 
 def _by_end(timeline: Timeline, members: list[int]) -> list[int]:
