@@ -1,0 +1,280 @@
+"""A claim → what it would be worth, by running recorded runs again.
+
+Of the runs that a claim is about at most `SAMPLE` are run again, chosen by a seed; each of them
+stands for as many. All other runs stay as they were. So rare troubles are not lost in a sample of
+all runs, and percentiles before and after are those of the whole chain. A run that cannot be run
+again is passed over for the next one.
+
+Source: critical-path.md, what-if over runs: the change of each run, never of an average one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from functools import lru_cache
+from random import Random
+from typing import Final
+
+from longpole.analysis.assumptions import Assumption, Trust, assumed_in, trust_of
+from longpole.analysis.changes import Change
+from longpole.analysis.edits import Edits
+from longpole.analysis.effects import effects_of
+from longpole.analysis.findings.claim import Claim, Supposed
+from longpole.analysis.findings.finding import Whole
+from longpole.analysis.findings.view import Digests, View, cost_usd
+from longpole.analysis.learned import Learned
+from longpole.analysis.normalise import normalise
+from longpole.analysis.positions import Position
+from longpole.analysis.result import RunAnalysis
+from longpole.analysis.siblings import siblings_of
+from longpole.analysis.simulate import Simulation
+from longpole.analysis.targets import spans_of
+from longpole.analysis.what_if import Replayable, quantile
+from longpole.model.errors import NotReplayableError, TargetError
+from longpole.model.pricing import PriceBook
+
+SAMPLE: Final = 30
+"""How many runs are run again for one claim: the middle of so many is known to a few percent."""
+_TRIED_MOST: Final = 3 * SAMPLE
+_KEPT: Final = 2 * SAMPLE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """One run as it was and as it would have been; a negative gain is a loss."""
+
+    at: int
+    wall_ns: int
+    gain_ns: int
+    gain_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """What a claim is worth, over all runs of the chain.
+
+    Attributes:
+        mean_ns, p50_ns, p95_ns, usd: never negative, never more than there is.
+        again: the runs that were run again.
+        change: what to ask what-if, its target as short as it is clear in all of these runs.
+    """
+
+    mean_ns: int
+    p50_ns: int
+    p95_ns: int
+    usd: Decimal
+    again: tuple[Again, ...]
+    trust: Trust | None
+    assumptions: tuple[Assumption, ...]
+    change: Change | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A run that runs again as it was recorded."""
+
+    view: View
+    replayable: Replayable
+
+
+class Replayer:
+    """Runs the runs of a chain again; keeps the last ones, as claims share them."""
+
+    def __init__(
+        self,
+        runs: Sequence[RunAnalysis],
+        walls_ns: Sequence[int],
+        *,
+        digests: Digests,
+        learned: Learned,
+        seed: int,
+    ) -> None:
+        self._runs, self._walls_ns = runs, walls_ns
+        self._digests, self._learned = digests, learned
+        order = Random(seed).sample(range(len(walls_ns)), len(walls_ns))
+        self._rank = {at: rank for rank, at in enumerate(order)}
+        self._ready = lru_cache(_KEPT)(self._make_ready)
+
+    def gain(self, claim: Claim, whole: Whole) -> Gain | None:
+        """Return what a claim is worth; `None` where no run could be run again."""
+        affected = [at for _, at in claim.tally.affected]
+        if claim.suppose is None and claim.change is None:
+            return _nothing()
+        again: list[Again] = []
+        trusts: list[Trust] = []
+        assumed = set(claim.assumptions)
+        used: list[_Ready] = []
+        for at in sorted(affected, key=lambda one: self._rank[one])[:_TRIED_MOST]:
+            ready = self._ready(at)
+            outcome = None if ready is None else _outcome(ready, claim)
+            if ready is None or outcome is None:
+                continue
+            supposed, assumptions = outcome
+            again.append(_again(at, ready, supposed))
+            trust, more = _standing(ready, supposed.edits)
+            trusts.append(trust)
+            assumed |= assumptions | more
+            used.append(ready)
+            if len(again) == SAMPLE:
+                break
+        if not again:
+            return None
+        if len(again) > 1:
+            assumed.discard(Assumption.A7)
+        return self._over_all(claim, whole, again, trusts, assumed, used)
+
+    def _over_all(
+        self,
+        claim: Claim,
+        whole: Whole,
+        again: Sequence[Again],
+        trusts: Sequence[Trust],
+        assumed: set[Assumption],
+        used: Sequence[_Ready],
+    ) -> Gain:
+        affected = {at for _, at in claim.tally.affected}
+        each = Fraction(len(affected), len(again))  # how many runs each of them stands for
+        others = [(wall, 1.0) for at, wall in enumerate(self._walls_ns) if at not in affected]
+        before = sorted([*others, *((one.wall_ns, float(each)) for one in again)])
+        after = sorted([*others, *((one.wall_ns - one.gain_ns, float(each)) for one in again)])
+        gain_ns = max(0, int(sum(one.gain_ns for one in again) * each)) // whole.runs
+        gained_usd = sum((one.gain_usd for one in again), Decimal(0))
+        usd = gained_usd * each.numerator / each.denominator
+        return Gain(
+            mean_ns=min(gain_ns, whole.wall_ns // whole.runs),
+            p50_ns=_less(before, after, 0.5, whole.wall_p50_ns),
+            p95_ns=_less(before, after, 0.95, whole.wall_p95_ns),
+            usd=min(max(usd, Decimal(0)), whole.cost_usd or Decimal(0)),
+            again=tuple(again),
+            trust=Trust(
+                recorded=sum(one.recorded for one in trusts),
+                inferred=sum(one.inferred for one in trusts),
+                estimated=sum(one.estimated for one in trusts),
+            ),
+            assumptions=tuple(sorted(assumed, key=lambda one: one.name)),
+            change=_worded(claim, used),
+        )
+
+    def _make_ready(self, at: int) -> _Ready | None:
+        analysis = self._runs[at]
+        try:
+            simulation = Simulation(siblings_of(normalise(analysis.run, now_ns=analysis.now_ns)))
+            simulation.check()
+        except NotReplayableError:
+            return None
+        view = View(analysis=analysis, digests=self._digests, learned=self._learned)
+        return _Ready(view, Replayable(analysis.run, simulation))
+
+
+def _nothing() -> Gain:
+    return Gain(
+        mean_ns=0,
+        p50_ns=0,
+        p95_ns=0,
+        usd=Decimal(0),
+        again=(),
+        trust=None,
+        assumptions=(),
+        change=None,
+    )
+
+
+def _less(
+    before: list[tuple[int, float]], after: list[tuple[int, float]], ratio: float, most_ns: int
+) -> int:
+    """Return how much less a percentile is; weights need not add up to 1."""
+    total = sum(weight for _, weight in before)
+    ends = [quantile([(one, w / total) for one, w in both], ratio) for both in (before, after)]
+    return min(max(0, ends[0] - ends[1]), most_ns)
+
+
+# --- one run ------------------------------------------------------------------------------------
+
+
+def _outcome(ready: _Ready, claim: Claim) -> tuple[Supposed, set[Assumption]] | None:
+    """Return what is different in a run; `None` where it cannot be told."""
+    if claim.suppose is not None:
+        supposed = claim.suppose(ready.view, ready.replayable)
+        return None if supposed is None else (supposed, set())
+    assert claim.change is not None
+    change = claim.change(target_path(claim.change_at or claim.position))
+    try:
+        effects = effects_of(ready.replayable.simulation, [change], book=PriceBook())
+    except (TargetError, NotReplayableError):
+        return None
+    return Supposed(edits=effects.edits), effects.assumptions
+
+
+def _again(at: int, ready: _Ready, supposed: Supposed) -> Again:
+    simulation = ready.replayable.simulation
+    wall_ns = supposed.wall_ns
+    if wall_ns is None:
+        wall_ns = simulation.length_ns(supposed.edits)
+    return Again(
+        at=at,
+        wall_ns=ready.replayable.wall_ns,
+        gain_ns=ready.replayable.wall_ns - wall_ns,
+        gain_usd=_saved_usd(ready, supposed),
+    )
+
+
+def _saved_usd(ready: _Ready, supposed: Supposed) -> Decimal:
+    """Return what the calls cost that are gone, or free."""
+    saved = set(supposed.free)
+    spans = ready.replayable.simulation.timeline.spans
+    for number in supposed.edits.gone:
+        saved.update(one.span_id for one in ready.view.subtree(spans[number].span_id))
+    paid = sorted(saved & ready.view.calls)
+    return sum((cost_usd(ready.view.analysis.run.span_by_id[one]) for one in paid), Decimal(0))
+
+
+def _standing(ready: _Ready, edits: Edits) -> tuple[Trust, set[Assumption]]:
+    """Return what the order stands on above what was changed."""
+    simulation = ready.replayable.simulation
+    changed = {0, *edits.lengths, *edits.gone, *edits.lags_ns}
+    families = simulation.ancestors(changed | {parent for parent, _ in edits.places})
+    trust = trust_of(simulation, families)
+    return trust, assumed_in(simulation, families, trust)
+
+
+# --- targets ------------------------------------------------------------------------------------
+
+
+def target_path(position: Position) -> str:
+    """Return the target that fits a position and hardly anything else."""
+    return "/".join(position)
+
+
+def _worded(claim: Claim, used: Sequence[_Ready]) -> Change | None:
+    """Return the change with the shortest target that fits the same spans in all these runs."""
+    if claim.change is None:
+        return None
+    position = claim.change_at or claim.position
+    for target in _targets(position):
+        if all(_fits(ready, target, position) for ready in used):
+            return claim.change(target)
+    return None
+
+
+def _targets(position: Position) -> list[str]:
+    """Return targets, short ones first: a key, a label, then ever more of the path."""
+    last = position[-1]
+    name, bracket, rest = last.partition("[")
+    key = rest.removesuffix("]") if bracket and last.endswith("]") else ""
+    short = [key] if key and key != "*" else []
+    if key == "*":
+        short.append(name)
+    paths = [target_path(position[-labels:]) for labels in range(1, len(position) + 1)]
+    return [*short, *paths]
+
+
+def _fits(ready: _Ready, target: str, position: Position) -> bool:
+    timeline = ready.replayable.simulation.timeline
+    try:
+        found = {timeline.spans[number].span_id for number in spans_of(timeline, target)}
+    except TargetError:
+        found = set()
+    return found == {one for one, at in ready.view.position.items() if at == position}
