@@ -19,7 +19,7 @@ from longpole.model.run import Status
 from longpole.storage import RunQuery, Store
 from longpole.storage.filters import All, Filter, Matches, Pattern, TextField
 
-_ENDED: Final = (Status.OK, Status.ERROR, Status.CANCELLED, Status.INTERRUPTED)
+ENDED: Final = (Status.OK, Status.ERROR, Status.CANCELLED, Status.INTERRUPTED)
 _NAMES_SOUGHT: Final = 1_000
 _NAMES_TOLD: Final = 5
 
@@ -55,7 +55,7 @@ def sampled(store: Store, query: RunQuery, *, limit: int, book: PriceBook, now_n
         # What was computed must be there before runs can be chosen by it.
         settle_where_possible(store.url, book=book, now_ns=now_ns, limit=EVERY_RUN)
     every = store.list_runs(replace(query, limit=1)).total
-    run_ids = store.run_ids(replace(query, status=_ENDED))
+    run_ids = store.run_ids(replace(query, status=ENDED))
     sampler, samples, unreadable = Sampler(), [], 0
     for run_id in run_ids[:limit]:
         try:
@@ -91,12 +91,27 @@ def chain_named(store: Store, name: str) -> str:
 
 def left_out(found: Sampled) -> Sequence[str]:
     """Return, in words, which runs are not among the samples; empty when all are."""
+    return left_out_words(
+        looked_at=len(found.samples),
+        matching=found.matching,
+        unfinished=found.unfinished,
+        unreadable=found.unreadable,
+    )
+
+
+def left_out_words(
+    *, looked_at: int, matching: int, unfinished: int, unreadable: int, option: str = "--limit"
+) -> Sequence[str]:
+    """Return, in words, which of the runs that match were not looked at; empty when all were.
+
+    `option` is how a command is told to look at more.
+    """
     told = []
-    if found.is_cut:
-        counted = words.count(len(found.samples), "run")
-        told.append(f"the newest {counted} of {found.matching:,}; more with --limit")
-    if found.unfinished:
-        told.append(f"{words.count(found.unfinished, 'run')} running or lost left out")
-    if found.unreadable:
-        told.append(f"{words.count(found.unreadable, 'run')} could not be read")
+    if looked_at + unreadable < matching:
+        counted = words.count(looked_at, "run")
+        told.append(f"the newest {counted} of {matching:,}; more with {option}")
+    if unfinished:
+        told.append(f"{words.count(unfinished, 'run')} running or lost left out")
+    if unreadable:
+        told.append(f"{words.count(unreadable, 'run')} could not be read")
     return told

@@ -17,6 +17,7 @@ from longpole.dashboard.cli.dashboard import dashboard
 from longpole.dashboard.cli.demo import demo
 from longpole.dashboard.cli.doctor import doctor
 from longpole.dashboard.cli.exports.group import export
+from longpole.dashboard.cli.findings import findings
 from longpole.dashboard.cli.imports import import_
 from longpole.dashboard.cli.mcp import mcp
 from longpole.dashboard.cli.options import for_every_command
@@ -76,6 +77,7 @@ for command in (
     runs,
     show,
     chains,
+    findings,
     compare,
     what_if,
     check,
