@@ -48,8 +48,29 @@ GEN_AI_CONVERSATION_ID = "gen_ai.conversation.id"
 """Thread or session of the conversation, if the caller named one."""
 ERROR_TYPE = "error.type"
 """Class name of the exception a span ended with."""
+EXCEPTION_TYPE = "exception.type"
+"""Class name of an exception, on the event that notes it."""
+EXCEPTION_MESSAGE = "exception.message"
+"""Its words, on the same event."""
 EXCEPTION_STACKTRACE = "exception.stacktrace"
 """Where the exception was raised; on the deepest failing span only."""
+
+# --- HTTP conventions, stable names and the ones before (read, never written) -------------------
+
+HTTP_REQUEST_METHOD = "http.request.method"
+"""On every span of an HTTP request."""
+HTTP_RESPONSE_STATUS_CODE = "http.response.status_code"
+"""What the server answered."""
+HTTP_METHOD = "http.method"
+"""Became `http.request.method`."""
+HTTP_STATUS_CODE = "http.status_code"
+"""Became `http.response.status_code`."""
+HTTP_URL = "http.url"
+"""Became `url.full`."""
+HTTP_TARGET = "http.target"
+"""Became `url.path` and `url.query`."""
+URL_FULL = "url.full"
+"""The address that was asked, its query included."""
 
 # --- GenAI conventions, older names (read, never written) -------------------------------------
 

@@ -27,7 +27,6 @@ from longpole.storage import SpanEnd, SpanStart
 from longpole.tracer.clock import now_ns
 from longpole.tracer.processor import EventSink
 
-_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _SAMPLED_AND_RANDOM: Final = TraceFlags(TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID)
 _PLAIN: Final = frozenset({str, int, bool, float})
 _NOTHING: Final[Mapping[str, Any]] = {}
@@ -80,8 +79,9 @@ class DirectTracer:
         """
         parent = trace.get_current_span(context).get_span_context()
         if parent.is_valid:
-            flags = _SAMPLED_AND_RANDOM if parent.trace_flags.random_trace_id else _SAMPLED
-            trace_id, state = parent.trace_id, parent.trace_state
+            # Below a span that its owner does not sample ours stay unsampled, and recorded, so that
+            # what he makes inside our runs is sampled as without us.
+            flags, trace_id, state = parent.trace_flags, parent.trace_id, parent.trace_state
         else:
             flags, trace_id, state = _SAMPLED_AND_RANDOM, self._ids.bits(128), None
         own = SpanContext(trace_id, self._ids.bits(64), False, flags, state)

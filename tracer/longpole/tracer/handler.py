@@ -25,6 +25,7 @@ from longpole.tracer.attributes import Attributes
 from longpole.tracer.caller import find_caller
 from longpole.tracer.clock import Clock, now_ns
 from longpole.tracer.content import Captured, Redact, capture, clean_text, type_name
+from longpole.tracer.context import Terms, enter, hand_over, install_for
 from longpole.tracer.pipeline import HandlerStats, pipeline_for
 from longpole.tracer.spans import Start
 from longpole.tracer.usage import read_answer
@@ -61,6 +62,8 @@ class LongpoleHandler(BaseCallbackHandler):
             too; default: none, every span goes straight to the store.
         capture_content: whether inputs and outputs are recorded; default: the setting.
         content_limit: characters of one input or output that are kept; default: the setting.
+        current_span: whether OpenTelemetry's current span inside a run is the run's; default: the
+            setting.
         redact: gets every text of inputs, outputs, metadata and errors, returns what may be kept.
         clock: nanoseconds since the epoch; for tests.
 
@@ -80,6 +83,7 @@ class LongpoleHandler(BaseCallbackHandler):
         capture_content: bool | None = None,
         content_limit: int | None = None,
         redact: Redact | None = None,
+        current_span: bool | None = None,
         clock: Clock = now_ns,
     ) -> None:
         settings: Settings = read_settings()
@@ -89,6 +93,16 @@ class LongpoleHandler(BaseCallbackHandler):
         self._redact = redact
         self._captures = settings.capture_content if capture_content is None else capture_content
         self._limit = settings.content_limit if content_limit is None else content_limit
+        self._terms = Terms(
+            shows_span=settings.current_span if current_span is None else current_span,
+            append=self._pipeline.append,
+            swallow=self._swallow,
+            captures=self._captures,
+            limit=self._limit,
+            redact=redact,
+        )
+        if self._terms.shows_span:
+            install_for(self)
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until all that was recorded is in the database; whether it is."""
@@ -235,7 +249,10 @@ class LongpoleHandler(BaseCallbackHandler):
     ) -> None:
         """Note when the first token arrived; empty chunks carry usage, not tokens."""
         run = self._spans.runs.get(run_id)
-        if run is None or run.first_token_ns is not None:
+        if run is None:
+            return
+        hand_over(run)
+        if run.first_token_ns is not None:
             return
         now_ns = self._clock()
 
@@ -336,7 +353,9 @@ class LongpoleHandler(BaseCallbackHandler):
                 streamed=streamed,
                 attributes=self._safely(event, attributes),
             )
-            self._spans.open(start, self._redact)
+            run = self._spans.open(start, self._redact)
+            if run is not None:
+                enter(run, self._terms, awaits_input=streamed)
         except Exception as error:  # noqa: BLE001 - see `_guard`
             self._swallow(event, error)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from langchain_core.tracers import context as langchain_context
 
+from longpole.tracer.context import uninstall_for
 from longpole.tracer.handler import LongpoleHandler
 
 _lock = threading.Lock()
@@ -60,8 +61,7 @@ def attached(store: str | None = None, **options: Any) -> Iterator[LongpoleHandl
         yield handler
     finally:
         with _lock:
-            _unhook(variable)
-        handler.close()
+            _detach(handler, variable)
 
 
 def _uninstall() -> None:
@@ -69,9 +69,8 @@ def _uninstall() -> None:
     if _installed is None:
         return
     handler, variable = _installed
-    _unhook(variable)
     _installed = None
-    handler.close()
+    _detach(handler, variable)
 
 
 def _hooked(handler: LongpoleHandler) -> ContextVar[Any]:
@@ -80,7 +79,9 @@ def _hooked(handler: LongpoleHandler) -> ContextVar[Any]:
     return variable
 
 
-def _unhook(variable: ContextVar[Any]) -> None:
+def _detach(handler: LongpoleHandler, variable: ContextVar[Any]) -> None:
     hooks = langchain_context._configure_hooks
     # LangChain offers no way to take a hook back; it reads this list anew for every run.
     hooks[:] = [hook for hook in hooks if hook[0] is not variable]
+    uninstall_for(handler)
+    handler.close()

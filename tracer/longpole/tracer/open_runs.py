@@ -9,27 +9,35 @@ truth. Source: the `parent_run_id` of the manager in `var_child_runnable_config`
 from __future__ import annotations
 
 import itertools
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from uuid import UUID
 
 from langchain_core.runnables.config import var_child_runnable_config
 from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan
 from opentelemetry.trace import Span as OtelSpan
 
 from longpole.model.place import Shape
 from longpole.model.run import Kind
+from longpole.tracer.context import Body
 
 MAX_OPEN: Final = 100_000
 """Runs that may be open at once; beyond it the oldest is given up, so that memory stays bounded."""
+
+MAX_CLOSED: Final = 4_096
+"""Runs that have ended and are still known, for calls below them that start late."""
+_CALLS_NOTHING: Final = frozenset({Kind.LLM, Kind.PROMPT, Kind.PARSER})
 
 
 class OpenRun:
     """One run between its start and its end."""
 
     __slots__ = (
+        "below",
+        "body",
         "children",
-        "context",
         "first_token_ns",
         "inherited",
         "is_open",
@@ -76,11 +84,12 @@ class OpenRun:
         self.metadata = metadata
         self.task = task
         self.is_open = True
+        self.body: Body | None = None
         self.streamed = False
         self.waits = False
         self.first_token_ns: int | None = None
         self.raised: int | None = None
-        self.context: Context | None = None  # that holds the span, made when a child asks
+        self.below: tuple[Context, Context] | None = None  # for children: around, with the span
         self.children: set[OpenRun] = set()
         self.position: Iterator[int] = itertools.count()
         self.task_tries: dict[str, list[str]] = {}
@@ -108,6 +117,7 @@ class OpenRuns:
 
     def __init__(self) -> None:
         self._by_uuid: dict[UUID, OpenRun] = {}
+        self._closed: OrderedDict[UUID, OpenRun] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._by_uuid)
@@ -121,15 +131,19 @@ class OpenRuns:
 
     def parent_for(self, parent_uuid: UUID | None) -> OpenRun | None:
         """Return the run that a starting run belongs to, repaired as told above."""
-        named = self._by_uuid.get(parent_uuid) if parent_uuid is not None else None
+        named = self._find(parent_uuid) if parent_uuid is not None else None
         config = var_child_runnable_config.get()
         body_uuid = getattr((config or {}).get("callbacks"), "parent_run_id", None)
         if body_uuid is None or body_uuid == parent_uuid:
             return named
-        body = self._by_uuid.get(body_uuid)
-        if body is not None and (named is None or body.is_below(named)):
+        body = self._find(body_uuid)
+        if body is not None and (named is None or (body.is_open and body.is_below(named))):
             return body
         return named
+
+    def _find(self, uuid: UUID) -> OpenRun | None:
+        """Return a run that is open, or has ended a while ago: what starts late is still its."""
+        return self._by_uuid.get(uuid) or self._closed.get(uuid)
 
     def add(self, run: OpenRun) -> OpenRun | None:
         """Enter a run; return the oldest one when there are too many, for the caller to end."""
@@ -147,7 +161,17 @@ class OpenRuns:
         run = self._by_uuid.pop(uuid, None)
         if run is not None:
             self.close(run)
+            if run.kind not in _CALLS_NOTHING:
+                self._closed[uuid] = run
+                if len(self._closed) > MAX_CLOSED:
+                    self._forget_oldest()
         return run
+
+    def _forget_oldest(self) -> None:
+        try:
+            self._closed.popitem(last=False)
+        except KeyError:  # another thread was faster
+            return
 
     @staticmethod
     def close(run: OpenRun) -> None:
@@ -155,3 +179,11 @@ class OpenRuns:
         run.is_open = False
         if run.parent is not None:
             run.parent.children.discard(run)
+
+
+def lighten(run: OpenRun) -> None:
+    """Let go of what an ended run has recorded; who it was is enough for what starts late."""
+    run.span = NonRecordingSpan(run.span.get_span_context())
+    run.below = None
+    run.metadata = dict.fromkeys(run.metadata)
+    run.task_tries = {}

@@ -6,25 +6,18 @@ writer, one table of open runs, one set of counts.
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import NoOpTracer
 
 from longpole.model.settings import Settings
 from longpole.storage.writer import Writer, shared_writer
-from longpole.tracer.direct import DirectTracer
-from longpole.tracer.processor import SCOPE, StoreProcessor
-from longpole.tracer.spans import Spans, SpanStarter
-
-VERSION: Final = importlib.metadata.version("longpole")
+from longpole.tracer.provided import starter_for
+from longpole.tracer.spans import Spans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +46,8 @@ class Pipeline:
         self._provider = provider
         self._errors: Counter[str] = Counter()
         self.settings = settings
-        self.spans = Spans(_tracer(writer, provider))
+        self.append = writer.append
+        self.spans = Spans(starter_for(provider, writer))
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until the database has everything; whether it has."""
@@ -104,15 +98,6 @@ def pipeline_for(url: str, provider: TracerProvider | None, settings: Settings) 
             pipeline = Pipeline(writer, provider, settings)
             _pipelines[key] = pipeline
         return pipeline
-
-
-def _tracer(writer: Writer, provider: TracerProvider | None) -> SpanStarter:
-    if provider is not None:
-        provider.add_span_processor(StoreProcessor(writer))
-        return provider.get_tracer(SCOPE, VERSION)
-    # Whoever switches OpenTelemetry off (OTEL_SDK_DISABLED) has always switched us off with it.
-    given = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False).get_tracer(SCOPE, VERSION)
-    return given if isinstance(given, NoOpTracer) else DirectTracer(writer)
 
 
 def _forget_lock_after_fork() -> None:

@@ -37,8 +37,10 @@ from longpole.tracer import attributes as attributes_of
 from longpole.tracer.attributes import Attributes
 from longpole.tracer.caller import Caller, default_pool_size
 from longpole.tracer.content import Redact, clean_text
+from longpole.tracer.context import attached_run, leave, outer_context
 from longpole.tracer.endings import describe, is_stop, stack_of, status_of, waits_for_answer
-from longpole.tracer.open_runs import OpenRun, OpenRuns
+from longpole.tracer.guests import guest_of
+from longpole.tracer.open_runs import OpenRun, OpenRuns, lighten
 
 _LEAVES = frozenset({Kind.LLM, Kind.TOOL, Kind.RETRIEVER})
 _NO_METADATA: Mapping[str, Any] = {}
@@ -99,7 +101,7 @@ class Spans:
         """Open a span; `None` when another handler has opened it already."""
         if start.uuid is not None and start.uuid in self.runs:
             return None
-        parent = self.runs.parent_for(start.parent_uuid)
+        parent = self.runs.parent_for(start.parent_uuid) or attached_run(self.runs)
         umbrella = UMBRELLA.get() if parent is None else None
         if umbrella is not None:
             parent = umbrella.root_in(self, redact)
@@ -234,6 +236,7 @@ class Spans:
         attributes: Attributes,
         error: SpanError | None = None,
     ) -> None:
+        leave(run)
         span = run.span
         ending = {
             **attributes,
@@ -251,6 +254,7 @@ class Spans:
         if ending:
             span.set_attributes(ending)
         span.end(max(end_ns, run.start_ns))
+        lighten(run)
 
 
 def _kind(kind: Kind, task: str | None, parent: OpenRun | None) -> Kind:
@@ -335,15 +339,25 @@ def _stand_at(place: Place, tags: tuple[str, ...], inherited: frozenset[str] | N
 
 def _whereabouts(parent: OpenRun | None) -> tuple[Context, str | None]:
     """Return the OpenTelemetry context to start in, and the run's id unless the trace gives it."""
+    outer = outer_context()
     if parent is not None:
-        if parent.context is None:
-            parent.context = trace.set_span_in_context(parent.span, Context())
-        return parent.context, parent.run_id
-    outer = trace.get_current_span()
-    if outer.get_span_context().is_valid:
+        guest = guest_of(outer)
+        if guest is not None and guest.body is parent.body:
+            # A span of the user's, opened in the parent, is around this run.
+            return outer, parent.run_id
+        return _below(parent, outer), parent.run_id
+    if trace.get_current_span(outer).get_span_context().is_valid:
         # The trace belongs to whoever is around us and may hold other runs as well.
-        return trace.set_span_in_context(outer, Context()), secrets.token_hex(16)
-    return Context(), None
+        return outer, secrets.token_hex(16)
+    return outer, None
+
+
+def _below(parent: OpenRun, outer: Context) -> Context:
+    """Return `outer` with the parent's span in it; children mostly start in the same one."""
+    known = parent.below
+    if known is None or known[0] is not outer:
+        known = parent.below = (outer, trace.set_span_in_context(parent.span, outer))
+    return known[1]
 
 
 _POOLED = frozenset(

@@ -1,0 +1,322 @@
+"""The innermost open run, and its span as OpenTelemetry's current span.
+
+In: runs that start and end (`enter`, `leave`). Out: for any code anywhere, which run it is in
+(`current_body`); and OpenTelemetry's own `get_current`, so that HTTP or database instrumentation
+and the user's own spans nest in the right branch.
+
+Nothing is attached and detached: end events of asynchronous runs arrive in a copied context, where
+a detach fails and leaves an ended span current. Instead a context variable of our own names the run
+that started last in a context, each run knows whether it is open, and OpenTelemetry's runtime
+context is overlaid with the span of the innermost open one at the moment it is asked. What the user
+attaches within a run goes before, baggage stays, and with the last run the overlay is gone.
+
+For bodies of chains LangChain's own configuration context is the truth: rows of an `abatch` start
+in tasks of their own, and the consumer of a stream shares the context that the stream started in.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Container
+from contextvars import ContextVar, Token
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from langchain_core.runnables.config import var_child_runnable_config
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.context.context import _RuntimeContext
+from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
+from opentelemetry.trace import Span as OtelSpan
+from opentelemetry.trace.propagation import _SPAN_KEY
+
+from longpole.model.run import Kind
+from longpole.tracer.content import Redact
+
+if TYPE_CHECKING:
+    from longpole.storage import SpanEvent
+    from longpole.tracer.open_runs import OpenRun
+
+BODY_KEY: Final = "longpole-body"
+"""In an OpenTelemetry context: the run whose span was laid over it last."""
+_WITHIN_KEY: Final = "longpole-within"
+"""In an OpenTelemetry context: the run in which it was derived or attached; there it counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a handler wants for code inside its runs.
+
+    Attributes:
+        shows_span: whether OpenTelemetry's current span is the run's.
+        append: takes the events of other people's spans; the store of the handler.
+        swallow: is told what went wrong, where.
+        captures, limit, redact: what may be kept of texts, as for the runs themselves.
+    """
+
+    shows_span: bool
+    append: Callable[[SpanEvent], None]
+    swallow: Callable[[str, Exception], None]
+    captures: bool
+    limit: int
+    redact: Redact | None
+
+
+class Body:
+    """A run as code inside it sees it; contexts keep it beyond its end, so it holds little."""
+
+    __slots__ = (
+        "cached",
+        "is_open",
+        "is_shared",
+        "parent",
+        "run",
+        "run_id",
+        "span",
+        "span_id",
+        "terms",
+        "uuid",
+    )
+
+    def __init__(
+        self, run: OpenRun, parent: Body | None, terms: Terms, *, is_shared: bool = False
+    ) -> None:
+        self.run: OpenRun | None = run
+        self.span: OtelSpan | None = run.span
+        self.parent = parent
+        self.terms = terms
+        self.uuid = run.uuid
+        self.run_id = run.run_id
+        self.span_id = run.span_id
+        self.is_open = True
+        # Whether the context it started in is also that of whoever consumes its chunks.
+        self.is_shared = is_shared
+        self.cached: tuple[Context, Any, Body, Context] | None = None
+
+    def is_below(self, other: Body) -> bool:
+        """Whether `other` is this body or one around it."""
+        at: Body | None = self
+        while at is not None and at is not other:
+            at = at.parent
+        return at is other
+
+
+_HERE: ContextVar[Body | None] = ContextVar("longpole_body", default=None)
+_here = _HERE.get
+_config = var_child_runnable_config.get
+_by_uuid: dict[UUID, Body] = {}
+"""Open bodies, one a run: that of the handler that was attached first."""
+_finders: list[Callable[[], Body | None]] = []
+"""Who else knows of bodies; asked only while there is somebody."""
+
+
+# --- runs start and end -----------------------------------------------------------------------
+
+
+def enter(run: OpenRun, terms: Terms, *, awaits_input: bool = False) -> Body:
+    """Make a run that has just started the current one, called where its start was told.
+
+    Of several stores the one that was attached first keeps the current span, all through a run.
+    """
+    parent = None if run.parent is None else run.parent.body
+    body = Body(run, parent, terms, is_shared=awaits_input or _is_graph_stream(run))
+    run.body = body
+    is_first = run.uuid is None or _by_uuid.setdefault(run.uuid, body) is body
+    around = current_body()
+    if is_first and (around is None or around.terms.append == terms.append):
+        _HERE.set(body)
+    return body
+
+
+def know(run: OpenRun, terms: Terms) -> Body:
+    """Know a run whose start was told outside the context of its body."""
+    body = Body(run, None if run.parent is None else run.parent.body, terms)
+    run.body = body
+    if run.uuid is not None:
+        _by_uuid.setdefault(run.uuid, body)
+    return body
+
+
+def hand_over(run: OpenRun) -> None:
+    """Go back to the parent in this context: between chunks the consumer's code runs in it."""
+    body = run.body
+    if body is not None and _here() is body:
+        _HERE.set(_open(body.parent))
+
+
+def leave(run: OpenRun) -> None:
+    """Let go of a run that ends, wherever its end is told."""
+    body = run.body
+    if body is None:
+        return
+    body.is_open = False
+    body.run = body.span = body.cached = None
+    if body.uuid is not None and _by_uuid.get(body.uuid) is body:
+        del _by_uuid[body.uuid]
+    if _here() is body:
+        _HERE.set(_open(body.parent))
+
+
+def _open(body: Body | None) -> Body | None:
+    while body is not None and not body.is_open:
+        body = body.parent
+    return body
+
+
+def _is_graph_stream(run: OpenRun) -> bool:
+    """Return whether a graph's chunks go to the user: only then is its context shared.
+
+    `Pregel.invoke` consumes its own `stream`, which is told by the frame above the generator's.
+    """
+    if run.kind is not Kind.CHAIN or run.metadata.get("ls_integration") != "langgraph":
+        return False
+    frame = sys._getframe(2)
+    for _ in range(8):
+        if frame.f_back is None:
+            return False
+        code, frame = frame.f_code, frame.f_back
+        if code.co_name in ("stream", "astream") and "/langgraph/pregel/" in code.co_filename:
+            return frame.f_code.co_filename != code.co_filename
+    return False
+
+
+# --- which run is this code in ----------------------------------------------------------------
+
+
+def current_body() -> Body | None:
+    """Return the innermost open run that this code is in; `None` outside all of them."""
+    body = _open(_here())
+    config = _config()
+    known = None if config is None else _in_config(config)
+    if known is not None and known is not body:
+        if body is None or not body.is_below(known):
+            body = known  # the variable is stale or lost
+        elif body.is_shared:
+            body = known  # a stream below, seen from its consumer
+    elif known is None:
+        while body is not None and body.is_shared:
+            body = _open(body.parent)
+    for find in _finders:
+        found = find()
+        if found is not None and (body is None or found.is_below(body)):
+            body = found
+    return body
+
+
+def _in_config(config: Any) -> Body | None:
+    """Return the innermost chain body that LangChain's configuration names."""
+    uuid = getattr(config.get("callbacks"), "parent_run_id", None)
+    return None if uuid is None else _by_uuid.get(uuid)
+
+
+def attached_run(runs: Container[UUID]) -> OpenRun | None:
+    """Return the open run, of `runs`, whose context somebody carried over to this thread."""
+    held = outer_context().get(BODY_KEY)
+    return held.run if isinstance(held, Body) and held.uuid in runs else None
+
+
+def body_of(uuid: UUID) -> Body | None:
+    """Return the open run of this id."""
+    return _by_uuid.get(uuid)
+
+
+def ask_too(find: Callable[[], Body | None]) -> None:
+    """Ask `find` for the current body as well, until `ask_no_more`."""
+    if find not in _finders:
+        _finders.append(find)
+
+
+def ask_no_more(find: Callable[[], Body | None]) -> None:
+    """Stop asking."""
+    if find in _finders:
+        _finders.remove(find)
+
+
+# --- OpenTelemetry's runtime context ----------------------------------------------------------
+
+
+class RunContext(_RuntimeContext):
+    """OpenTelemetry's runtime context, with the current run's span laid over it."""
+
+    def __init__(self, beneath: _RuntimeContext) -> None:
+        self.beneath = beneath
+        self.base: Callable[[], Context] = beneath.get_current
+        if isinstance(beneath, ContextVarsRuntimeContext):
+            # The stock one answers with this variable; asked directly it costs half.
+            self.base = beneath._current_context.get
+
+    def get_current(self) -> Context:
+        """Return the current context; that of the innermost open run, inside one."""
+        base = self.base()
+        here = _here()
+        config = _config()
+        if here is not None:
+            cached = here.cached
+            if (
+                cached is not None
+                and cached[0] is base
+                and cached[1] is config
+                and cached[2].is_open
+                and not _finders
+            ):
+                return cached[3]
+        elif config is None and not _finders:
+            return base
+        return _overlaid(base, here, config)
+
+    def attach(self, context: Context) -> Token[Context]:
+        """Attach a context; within the run that this code is in it counts as it is."""
+        body = current_body()
+        if body is not None and context.get(_WITHIN_KEY) is not body:
+            context = Context({**context, _WITHIN_KEY: body})
+        return self.beneath.attach(context)
+
+    def detach(self, token: Token[Context]) -> None:
+        """Go back to the context before."""
+        self.beneath.detach(token)
+
+
+def _overlaid(base: Context, here: Body | None, config: Any) -> Context:
+    body = current_body()
+    span = None if body is None else body.span  # `None` too when it ends this very moment
+    if body is None or span is None:
+        return base
+    if not body.terms.shows_span or base.get(_WITHIN_KEY) is body:
+        context = base
+    else:
+        context = Context({**base, _SPAN_KEY: span, BODY_KEY: body, _WITHIN_KEY: body})
+    if here is not None and here.is_open and not _finders:
+        here.cached = (base, config, body, context)
+    return context
+
+
+def outer_context() -> Context:
+    """Return OpenTelemetry's context as it is without our overlay."""
+    runtime = otel_context._RUNTIME_CONTEXT
+    return runtime.base() if isinstance(runtime, RunContext) else runtime.get_current()
+
+
+# --- installing -------------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_wanted_by: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def install_for(owner: object) -> None:
+    """Put `RunContext` in place, over whatever runtime context is there."""
+    with _lock:
+        _wanted_by.add(owner)
+        if not isinstance(otel_context._RUNTIME_CONTEXT, RunContext):
+            otel_context._RUNTIME_CONTEXT = RunContext(otel_context._RUNTIME_CONTEXT)
+
+
+def uninstall_for(owner: object) -> None:
+    """Put back what was there when nobody else wants it; left alone if somebody put his over it."""
+    with _lock:
+        _wanted_by.discard(owner)
+        runtime = otel_context._RUNTIME_CONTEXT
+        if not _wanted_by and isinstance(runtime, RunContext):
+            otel_context._RUNTIME_CONTEXT = runtime.beneath

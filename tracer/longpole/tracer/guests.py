@@ -1,0 +1,279 @@
+"""Other people's spans inside our runs → span events in the same store.
+
+An HTTP or database instrumentation and the user's own code make spans with a provider of theirs.
+`LongpoleSpanProcessor` on that provider sees them start and end; those that start inside a run are
+recorded below it, or below the recorded span that is their parent, as kind `http` where HTTP's
+semantic attributes are there, else `other`. Spans outside all runs are left alone.
+
+Times are shifted to the tracer's clock. Texts are cut, redacted and switched off as the run's own
+are. Token counts are left out: the run that calls the model tells them.
+
+Source: OpenTelemetry semantic conventions for HTTP 1.23 (stable) and the names before.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace import Span as SdkSpan
+from opentelemetry.trace import StatusCode
+
+from longpole.model import semconv
+from longpole.model.run import Kind, SpanError, Status
+from longpole.storage import SpanEnd, SpanStart
+from longpole.tracer.clock import now_ns
+from longpole.tracer.content import clean_text, redacted, type_name
+from longpole.tracer.context import BODY_KEY, Body, Terms, current_body
+from longpole.tracer.processor import SCOPE
+
+_log = logging.getLogger("longpole")
+
+MAX_OPEN: Final = 10_000
+"""Guests that may be open at once; of those beyond it the oldest is given up as cancelled."""
+_TEXT_LIMIT: Final = 4_000
+_MAX_ATTRIBUTES: Final = 128
+
+_HTTP_KEYS: Final = frozenset(
+    {
+        semconv.HTTP_REQUEST_METHOD,
+        semconv.HTTP_RESPONSE_STATUS_CODE,
+        semconv.HTTP_METHOD,
+        semconv.HTTP_STATUS_CODE,
+        semconv.HTTP_URL,
+    }
+)
+_URL_KEYS: Final = frozenset({semconv.URL_FULL, semconv.HTTP_URL, semconv.HTTP_TARGET})
+_NEVER: Final = (semconv.LONGPOLE_PREFIX, "gen_ai.usage.", "llm.token_count.", "llm.usage.")
+"""Ours to say, or told already by the run that calls the model."""
+
+# What is kept when content is switched off: how a call went, never what it carried.
+_TECHNICAL: Final = (
+    *("client.", "code.", "db.", "error.", "http.", "messaging.", "net.", "network.", "peer."),
+    *("rpc.", "server.", "thread.", "url."),
+)
+_CONTENT_AMONG_THEM: Final = (
+    *("code.stacktrace", "db.operation.parameter.", "db.query.", "db.statement", "db.user"),
+    *("http.request.body", "http.request.header.", "http.response.body", "http.response.header."),
+    *("messaging.message.body", "rpc.request.", "rpc.response.", "url.query", "url.fragment"),
+)
+_SAME_RUNS_AGAIN: Final = frozenset(
+    {
+        "langfuse-sdk",
+        "langsmith",
+        "openinference.instrumentation.langchain",
+        "opentelemetry.instrumentation.genai.langchain",
+        "opentelemetry.instrumentation.langchain",
+        "opentelemetry.util.genai.handler",
+    }
+)
+"""Scopes whose spans are the runs that our handler sees, told a second time."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guest:
+    """A span of somebody else that is open and recorded.
+
+    Attributes:
+        body: the run it started in.
+        span_id: 16 hex digits.
+        ahead_ns: how far the tracer's clock is ahead of the clock of its times.
+        told: attributes that its start told.
+    """
+
+    body: Body
+    span_id: str
+    start_ns: int
+    ahead_ns: int
+    told: Mapping[str, Any]
+
+
+_open: dict[int, Guest] = {}
+
+
+def guest_of(context: Context) -> Guest | None:
+    """Return the open, recorded span of somebody else that is current in a context."""
+    if not _open:
+        return None
+    return _open.get(trace.get_current_span(context).get_span_context().span_id)
+
+
+class LongpoleSpanProcessor(SpanProcessor):
+    """Add it to your `TracerProvider` to see its spans in the branches of your runs.
+
+    It records spans that start inside a run that a `LongpoleHandler` sees, into that handler's
+    store, and changes nothing about them. A handler that was given the provider brings its own; two
+    of them on one provider record a span once. Spans that your sampler drops are never made, so
+    they are not seen here either.
+    """
+
+    def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
+        """Record the start of a span, if it is inside a run."""
+        context = otel_context.get_current() if parent_context is None else parent_context
+        held = context.get(BODY_KEY)
+        body = held if isinstance(held, Body) else current_body()
+        if body is None or _scope(span) in _NOT_GUESTS:
+            return
+        try:
+            _start(span, body)
+        except Exception as error:  # noqa: BLE001 - the app must not see what goes wrong here
+            body.terms.swallow("span start", error)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Record the end of a span whose start was recorded."""
+        own = span.get_span_context() if _open else None
+        guest = None if own is None else _open.pop(own.span_id, None)
+        if guest is None:
+            return
+        try:
+            _end(span, guest)
+        except Exception as error:  # noqa: BLE001 - as above
+            guest.body.terms.swallow("span end", error)
+
+
+_NOT_GUESTS: Final = _SAME_RUNS_AGAIN | {SCOPE}
+
+
+def _scope(span: SdkSpan) -> str | None:
+    scope = span.instrumentation_scope
+    return None if scope is None else scope.name
+
+
+def _start(span: SdkSpan, body: Body) -> None:
+    own = span.get_span_context()
+    if own.span_id in _open:  # another processor was first
+        return
+    above = None if span.parent is None else _open.get(span.parent.span_id)
+    if above is not None and above.body.run_id != body.run_id:
+        above = None
+    ahead_ns = now_ns() - time.time_ns()
+    told = _kept(span.attributes or {}, body.terms)
+    start_ns = (span.start_time or 0) + ahead_ns
+    guest = Guest(body, format(own.span_id, "016x"), start_ns, ahead_ns, told)
+    _open[own.span_id] = guest
+    body.terms.append(
+        SpanStart(
+            run_id=body.run_id,
+            trace_id=format(own.trace_id, "032x"),
+            span_id=guest.span_id,
+            parent_span_id=body.span_id if above is None else above.span_id,
+            is_root=False,
+            name=_text(span.name, body.terms),
+            start_ns=start_ns,
+            attributes={semconv.LONGPOLE_KIND: _kind(told).value, **told},
+        )
+    )
+    if len(_open) > MAX_OPEN:
+        _give_up_oldest(start_ns)
+
+
+def _give_up_oldest(end_ns: int) -> None:
+    oldest = next(iter(_open), None)
+    guest = None if oldest is None else _open.pop(oldest, None)
+    if guest is not None:
+        guest.body.terms.append(
+            SpanEnd(
+                run_id=guest.body.run_id,
+                span_id=guest.span_id,
+                end_ns=max(end_ns, guest.start_ns),
+                status=Status.CANCELLED,
+            )
+        )
+
+
+def _end(span: ReadableSpan, guest: Guest) -> None:
+    terms = guest.body.terms
+    kept = _kept(span.attributes or {}, terms)
+    status, error, stack = _outcome(span, terms)
+    new = {key: value for key, value in kept.items() if guest.told.get(key) != value}
+    if stack is not None:
+        new[semconv.EXCEPTION_STACKTRACE] = stack
+    # A status code may be what tells that a span is HTTP's.
+    if _kind(kept) is not _kind(guest.told):
+        new[semconv.LONGPOLE_KIND] = _kind(kept).value
+    if status is Status.CANCELLED:
+        new[semconv.LONGPOLE_STATUS] = status.value
+    guest.body.terms.append(
+        SpanEnd(
+            run_id=guest.body.run_id,
+            span_id=guest.span_id,
+            end_ns=max((span.end_time or 0) + guest.ahead_ns, guest.start_ns),
+            status=status,
+            error=error,
+            attributes=new,
+        )
+    )
+
+
+# --- what is kept -----------------------------------------------------------------------------
+
+
+def _kind(attributes: Iterable[str]) -> Kind:
+    return Kind.OTHER if _HTTP_KEYS.isdisjoint(attributes) else Kind.HTTP
+
+
+def _kept(attributes: Mapping[str, Any], terms: Terms) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in attributes.items():
+        if len(kept) >= _MAX_ATTRIBUTES:
+            break
+        if key.startswith(_NEVER):
+            continue
+        if not terms.captures and (
+            not key.startswith(_TECHNICAL) or key.startswith(_CONTENT_AMONG_THEM)
+        ):
+            continue
+        if type(value) is str and key in _URL_KEYS and not terms.captures:
+            value = value.partition("?")[0]
+        kept[key] = _value(value, terms)
+    return kept
+
+
+def _value(value: Any, terms: Terms) -> Any:
+    if type(value) is str:
+        return _text(value, terms)
+    if isinstance(value, (tuple, list)):
+        return tuple(_value(item, terms) for item in value[:_MAX_ATTRIBUTES])
+    if type(value) in (bool, int, float):
+        return value
+    return f"[{type_name(value)}]"
+
+
+def _text(text: str, terms: Terms) -> str:
+    if terms.redact is not None:
+        text = redacted(text, terms.redact)
+    limit = min(_TEXT_LIMIT, terms.limit)
+    if len(text) > limit:
+        text = f"{text[:limit]}… [cut {len(text) - limit} of {len(text)} characters]"
+    return clean_text(text)
+
+
+_STOPS: Final = frozenset({"CancelledError", "GeneratorExit", "asyncio.exceptions.CancelledError"})
+
+
+def _outcome(span: ReadableSpan, terms: Terms) -> tuple[Status, SpanError | None, str | None]:
+    """Return how a span ended, its error, and where that was raised."""
+    if span.status.status_code is not StatusCode.ERROR:
+        return Status.OK, None, None
+    noted: Mapping[str, Any] = {}
+    for event in span.events:
+        if event.name == "exception":
+            noted = event.attributes or {}
+    attributes = span.attributes or {}
+    named = noted.get(semconv.EXCEPTION_TYPE) or attributes.get(semconv.ERROR_TYPE) or "Error"
+    if str(named) in _STOPS:
+        return Status.CANCELLED, None, None
+    message = noted.get(semconv.EXCEPTION_MESSAGE) or span.status.description or ""
+    stack = noted.get(semconv.EXCEPTION_STACKTRACE) if terms.captures else None
+    return (
+        Status.ERROR,
+        SpanError(type=_text(str(named), terms), message=_text(str(message), terms)),
+        None if stack is None else _text(str(stack), terms),
+    )
