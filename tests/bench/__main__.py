@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import analysis, exchange, handler, lists, many, peers, store, what_if
+from tests.bench import analysis, context, exchange, handler, lists, many, peers, store, what_if
 
 BENCHES = {
     "analysis": analysis.main,
     "many": many.main,
     "store": store.main,
     "handler": handler.main,
+    "context": context.main,
     "exchange": exchange.main,
     "lists": lists.main,
     "peers": peers.main,
