@@ -267,7 +267,13 @@ def _outcome(span: ReadableSpan, terms: Terms) -> tuple[Status, SpanError | None
         if event.name == "exception":
             noted = event.attributes or {}
     attributes = span.attributes or {}
-    named = noted.get(semconv.EXCEPTION_TYPE) or attributes.get(semconv.ERROR_TYPE) or "Error"
+    named = (
+        noted.get(semconv.EXCEPTION_TYPE)
+        or attributes.get(semconv.ERROR_TYPE)
+        or attributes.get(semconv.HTTP_RESPONSE_STATUS_CODE)
+        or attributes.get(semconv.HTTP_STATUS_CODE)
+        or "Error"
+    )
     if str(named) in _STOPS:
         return Status.CANCELLED, None, None
     message = noted.get(semconv.EXCEPTION_MESSAGE) or span.status.description or ""
