@@ -14,7 +14,7 @@ from longpole.model import semconv
 from longpole.model.caller import name_of, own_metadata, session_in, user_in
 from longpole.model.place import Place, user_tags
 from longpole.model.providers import from_langchain
-from longpole.model.run import Kind
+from longpole.model.run import Kind, SpanError
 from longpole.tracer.content import Captured, Redact, capture, clean_text
 from longpole.tracer.usage import Answer
 
@@ -23,6 +23,7 @@ Attributes = dict[str, Any]
 JSON: Final = "application/json"
 TEXT: Final = "text/plain"
 _METADATA_LIMIT: Final = 16_000
+_DESCRIPTION_LIMIT: Final = 1_000
 
 _OPENINFERENCE_KIND: Final[Mapping[Kind, str]] = {
     Kind.LLM: "LLM",
@@ -92,14 +93,14 @@ def of_metadata(
 
 def of_session(metadata: Mapping[str, Any]) -> Attributes:
     """Return session and user that the caller named in the metadata of a root."""
-    session = _clean(session_in(metadata))
     return _known(
-        {
-            semconv.SESSION_ID: session,
-            semconv.GEN_AI_CONVERSATION_ID: session,
-            semconv.USER_ID: _clean(user_in(metadata)),
-        }
+        {**_of_conversation(metadata), semconv.USER_ID: _clean(user_in(metadata))},
     )
+
+
+def _of_conversation(metadata: Mapping[str, Any]) -> Attributes:
+    session = _clean(session_in(metadata))
+    return {semconv.SESSION_ID: session, semconv.GEN_AI_CONVERSATION_ID: session}
 
 
 def of_request(
@@ -115,16 +116,42 @@ def of_request(
             or _name(invocation.get("model")),
             semconv.GEN_AI_REQUEST_TEMPERATURE: _real(metadata.get("ls_temperature")),
             semconv.GEN_AI_REQUEST_MAX_TOKENS: _integer(metadata.get("ls_max_tokens")),
+            **_of_conversation(metadata),
+            **(_of_sampling(invocation) if invocation else {}),
         }
     )
 
 
-def of_tool(name: str, call_id: object) -> Attributes:
+def _of_sampling(invocation: Mapping[str, Any]) -> Attributes:
+    get = invocation.get
+    choices, stops = _integer(get("n")), get("stop")
+    if type(stops) is str:
+        stops = [stops]
+    told = stops if isinstance(stops, (list, tuple)) else ()
+    return {
+        semconv.GEN_AI_REQUEST_TOP_P: _real(get("top_p")),
+        semconv.GEN_AI_REQUEST_TOP_K: _integer(get("top_k")),
+        semconv.GEN_AI_REQUEST_FREQUENCY_PENALTY: _real(get("frequency_penalty")),
+        semconv.GEN_AI_REQUEST_PRESENCE_PENALTY: _real(get("presence_penalty")),
+        semconv.GEN_AI_REQUEST_SEED: _integer(get("seed")),
+        semconv.GEN_AI_REQUEST_STOP_SEQUENCES: tuple(
+            clean_text(stop) for stop in told if type(stop) is str
+        )
+        or None,
+        semconv.GEN_AI_REQUEST_CHOICE_COUNT: None if choices == 1 else choices,
+    }
+
+
+def of_tool(name: str, call_id: object, description: object = None) -> Attributes:
     """Return what is asked of a tool."""
     return _known(
         {
             semconv.GEN_AI_TOOL_NAME: clean_text(name),
             semconv.GEN_AI_TOOL_CALL_ID: _name(call_id),
+            semconv.GEN_AI_TOOL_TYPE: "function",
+            semconv.GEN_AI_TOOL_DESCRIPTION: clean_text(description[:_DESCRIPTION_LIMIT])
+            if type(description) is str and description
+            else None,
         }
     )
 
@@ -145,6 +172,17 @@ def of_answer(answer: Answer) -> Attributes:
         facts[semconv.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS] = usage.cache_write_tokens or None
         facts[semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS] = usage.reasoning_tokens or None
     return _known(facts)
+
+
+def of_error(error: SpanError, ending: Attributes) -> Attributes:
+    """Return the attributes of the event that tells other tools of an exception."""
+    return _known(
+        {
+            semconv.EXCEPTION_TYPE: error.type,
+            semconv.EXCEPTION_MESSAGE: error.message,
+            semconv.EXCEPTION_STACKTRACE: ending.get(semconv.EXCEPTION_STACKTRACE),
+        }
+    )
 
 
 def of_first_token(first_token_ns: int | None, start_ns: int) -> Attributes:

@@ -210,7 +210,11 @@ class LongpoleHandler(BaseCallbackHandler):
             Kind.TOOL,
             (serialized, run_id, parent_run_id, tags, metadata, kwargs),
             lambda: {
-                **attributes_of.of_tool(_name(kwargs, serialized, Kind.TOOL), call_id),
+                **attributes_of.of_tool(
+                    _name(kwargs, serialized, Kind.TOOL),
+                    call_id,
+                    (serialized or {}).get("description"),
+                ),
                 **self._input(input_str if inputs is None else inputs),
             },
             tool_call_id=call_id if type(call_id) is str else None,

@@ -249,6 +249,7 @@ class Spans:
         if error is not None:
             ending[semconv.ERROR_TYPE] = error.type
             span.set_status(StatusCode.ERROR, error.message)
+            span.add_event("exception", attributes_of.of_error(error, ending), end_ns)
         elif status is Status.OK:
             span.set_status(StatusCode.OK)
         if ending:
