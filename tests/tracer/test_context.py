@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableParallel
 from opentelemetry import baggage, context, trace
+from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from longpole.model import Kind, Run
-from longpole.tracer import LongpoleHandler, open_runs
+from longpole.tracer import LongpoleHandler, install, open_runs, uninstall
 from longpole.tracer import context as tracer_context
 from longpole.tracer.context import current_body
 from tests.tracer.bodies import ASYNC, SYNC, AsyncScenario, Bodies, Scenario
@@ -256,17 +256,18 @@ def test_nothing_is_held_after_many_runs(recording: Recording) -> None:
     assert recording.handler.stats().open == 0
 
 
-def test_uninstall_puts_the_stock_context_back(tmp_path: Path) -> None:
-    program = f"""
-from opentelemetry import context
-from longpole.tracer import install, uninstall
-stock = context._RUNTIME_CONTEXT
-handler = install({str(tmp_path / "runs.db")!r})
-assert context._RUNTIME_CONTEXT is not stock
-uninstall()
-assert context._RUNTIME_CONTEXT is stock
-"""
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+def test_uninstall_puts_the_stock_context_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock = ContextVarsRuntimeContext()
+    monkeypatch.setattr(context, "_RUNTIME_CONTEXT", stock)
+    monkeypatch.setattr(tracer_context, "_wanted_by", WeakSet())
+    install(str(tmp_path / "runs.db"))
+    beneath = getattr(context._RUNTIME_CONTEXT, "beneath", None)
+    uninstall()
+
+    assert beneath is stock
+    assert context._RUNTIME_CONTEXT is stock
 
 
 def test_many_concurrent_runs_have_each_their_own(exporting: Exporting) -> None:

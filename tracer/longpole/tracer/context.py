@@ -39,6 +39,7 @@ from longpole.tracer.content import Redact
 if TYPE_CHECKING:
     from longpole.storage import SpanEvent
     from longpole.tracer.open_runs import OpenRun
+    from longpole.tracer.spans import Spans
 
 BODY_KEY: Final = "longpole-body"
 """In an OpenTelemetry context: the run whose span was laid over it last."""
@@ -52,12 +53,14 @@ class Terms:
 
     Attributes:
         shows_span: whether OpenTelemetry's current span is the run's.
+        spans: opens and closes the spans of the handler's store.
         append: takes the events of other people's spans; the store of the handler.
         swallow: is told what went wrong, where.
         captures, limit, redact: what may be kept of texts, as for the runs themselves.
     """
 
     shows_span: bool
+    spans: Spans
     append: Callable[[SpanEvent], None]
     swallow: Callable[[str, Exception], None]
     captures: bool

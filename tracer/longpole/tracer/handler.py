@@ -28,6 +28,7 @@ from longpole.tracer.content import Captured, Redact, capture, clean_text, type_
 from longpole.tracer.context import Terms, enter, hand_over, install_for
 from longpole.tracer.pipeline import HandlerStats, pipeline_for
 from longpole.tracer.spans import Start
+from longpole.tracer.traceables import adopt, watch_for
 from longpole.tracer.usage import read_answer
 
 _log = logging.getLogger("longpole")
@@ -95,6 +96,7 @@ class LongpoleHandler(BaseCallbackHandler):
         self._limit = settings.content_limit if content_limit is None else content_limit
         self._terms = Terms(
             shows_span=settings.current_span if current_span is None else current_span,
+            spans=self._spans,
             append=self._pipeline.append,
             swallow=self._swallow,
             captures=self._captures,
@@ -103,6 +105,7 @@ class LongpoleHandler(BaseCallbackHandler):
         )
         if self._terms.shows_span:
             install_for(self)
+        watch_for(self)
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until all that was recorded is in the database; whether it is."""
@@ -357,6 +360,8 @@ class LongpoleHandler(BaseCallbackHandler):
                 streamed=streamed,
                 attributes=self._safely(event, attributes),
             )
+            if parent_run_id is not None and parent_run_id not in self._spans.runs:
+                adopt(self._spans, parent_run_id, self._terms)
             run = self._spans.open(start, self._redact)
             if run is not None:
                 enter(run, self._terms, awaits_input=streamed)

@@ -17,6 +17,7 @@ from langchain_core.tracers import context as langchain_context
 
 from longpole.tracer.context import uninstall_for
 from longpole.tracer.handler import LongpoleHandler
+from longpole.tracer.traceables import unwatch_for
 
 _lock = threading.Lock()
 _installed: tuple[LongpoleHandler, ContextVar[Any]] | None = None
@@ -84,4 +85,5 @@ def _detach(handler: LongpoleHandler, variable: ContextVar[Any]) -> None:
     # LangChain offers no way to take a hook back; it reads this list anew for every run.
     hooks[:] = [hook for hook in hooks if hook[0] is not variable]
     uninstall_for(handler)
+    unwatch_for(handler)
     handler.close()

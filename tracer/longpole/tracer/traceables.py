@@ -1,0 +1,204 @@
+"""LangSmith's `@traceable` functions and `trace` blocks → spans between LangChain's runs.
+
+While LangSmith's tracing is on, a traceable is the parent of the LangChain runs inside it, and no
+callback tells of it. In: what LangSmith's own `RunTree.post` and `patch` are called with, in this
+process; both do what they did. Out: a span below the run it was called in. One that stands around
+LangChain's runs is opened when the first of them starts. With tracing off they leave no trace, and
+LangChain's own configuration says which run is around.
+
+Nothing is sent, and LangSmith's client is not touched. Source: langsmith 0.15, `run_helpers`.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, LLMResult
+from langsmith.run_helpers import get_current_run_tree
+from langsmith.run_trees import RunTree
+from langsmith.utils import tracing_is_enabled
+
+from longpole.model.run import Kind, SpanError
+from longpole.tracer import attributes as attributes_of
+from longpole.tracer.attributes import Attributes
+from longpole.tracer.caller import UNKNOWN_CALLER
+from longpole.tracer.clock import now_ns
+from longpole.tracer.content import capture, clean_text
+from longpole.tracer.context import Body, Terms, ask_no_more, ask_too, body_of, know
+from longpole.tracer.spans import Spans, Start
+from longpole.tracer.usage import read_answer
+
+_METHODS: Final = ("traceable", "trace")
+_KINDS: Final = {kind.value: kind for kind in Kind}
+_MESSAGE_LIMIT: Final = 2_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_OPEN: Final = 10_000
+
+_lock = threading.Lock()
+_watchers: weakref.WeakSet[Any] = weakref.WeakSet()
+_originals: tuple[Callable[..., Any], Callable[..., Any]] | None = None
+_stores: weakref.WeakSet[Spans] = weakref.WeakSet()
+_open: dict[UUID, None] = {}
+
+
+# --- watching ---------------------------------------------------------------------------------
+
+
+def watch_for(owner: object) -> None:
+    """Look at what LangSmith's run trees are told, as long as somebody wants it."""
+    global _originals
+    with _lock:
+        _watchers.add(owner)
+        if _originals is None:
+            _originals = (RunTree.post, RunTree.patch)
+            RunTree.post = _before(RunTree.post, _started)  # type: ignore[method-assign]
+            RunTree.patch = _before(RunTree.patch, _ended)  # type: ignore[method-assign]
+
+
+def unwatch_for(owner: object) -> None:
+    """Put LangSmith's methods back when nobody wants it any more."""
+    global _originals
+    with _lock:
+        _watchers.discard(owner)
+        if not _watchers and _originals is not None:
+            RunTree.post, RunTree.patch = _originals  # type: ignore[method-assign]
+            _originals = None
+
+
+def _before(method: Callable[..., Any], look: Callable[[RunTree], None]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def looked_at(tree: RunTree, *args: Any, **kwargs: Any) -> Any:
+        # LangChain's own runs go the same way; of those the callbacks tell.
+        if not sys._getframe(1).f_globals.get("__name__", "").startswith("langchain_core."):
+            with suppress(Exception):  # what goes wrong here must not reach the app
+                look(tree)
+        return method(tree, *args, **kwargs)
+
+    return looked_at
+
+
+# --- starts and ends --------------------------------------------------------------------------
+
+
+def _started(tree: RunTree) -> None:
+    parent = None if tree.parent_run_id is None else body_of(tree.parent_run_id)
+    if parent is not None:
+        _open_span(parent.terms.spans, tree, parent.terms, now_ns())
+
+
+def adopt(spans: Spans, parent_uuid: UUID, terms: Terms) -> None:
+    """Open the traceables around a run that starts, if its parent is one and has no span yet."""
+    tree = get_current_run_tree()
+    if tree is None or tree.id != parent_uuid or tracing_is_enabled() is not True:
+        return
+    around: list[RunTree] = []
+    while tree is not None and tree.id not in spans.runs and _is_traceable(tree):
+        around.append(tree)
+        tree = tree.parent_run
+    ahead_ns = now_ns() - time.time_ns()
+    for tree in reversed(around):
+        _open_span(spans, tree, terms, _epoch_ns(tree.start_time) + ahead_ns)
+
+
+def _is_traceable(tree: RunTree) -> bool:
+    """Return whether it is one that will be told to end; LangChain's runs are told elsewhere."""
+    extra = tree.extra or {}
+    library = (extra.get("runtime") or {}).get("library")
+    method = (extra.get("metadata") or {}).get("ls_method")
+    return tree.end_time is None and method in _METHODS and library != "langchain-core"
+
+
+def _open_span(spans: Spans, tree: RunTree, terms: Terms, start_ns: int) -> None:
+    parent = None if tree.parent_run_id is None else spans.runs.get(tree.parent_run_id)
+    told = (tree.extra or {}).get("metadata") or {}
+    kind = _KINDS.get(tree.run_type, Kind.CHAIN)
+    attributes = attributes_of.of_request("chat", told, {}) if kind is Kind.LLM else {}
+    if terms.captures:
+        attributes |= attributes_of.of_input(
+            capture(tree.inputs, limit=terms.limit, redact=terms.redact)
+        )
+    start = Start(
+        uuid=tree.id,
+        parent_uuid=tree.parent_run_id,
+        name=tree.name,
+        kind=kind,
+        start_ns=start_ns,
+        # What comes down from above goes on down: LangSmith hands on nothing of LangChain's.
+        tags=(*(tree.tags or ()), *(() if parent is None else parent.inherited)),
+        metadata=told if parent is None else {**parent.metadata, **told},
+        caller=UNKNOWN_CALLER,
+        attributes=attributes,
+    )
+    run = spans.open(start, terms.redact)
+    if run is not None:
+        know(run, terms)
+        _stores.add(spans)
+        _open[tree.id] = None
+        if len(_open) > _MAX_OPEN:
+            _open.pop(next(iter(_open)), None)
+        ask_too(_around)
+
+
+def _ended(tree: RunTree) -> None:
+    if tree.id not in _open:
+        return
+    end_ns = now_ns()
+    error = sys.exception() if tree.error else None
+    for spans in list(_stores):
+        run = spans.runs.get(tree.id)
+        terms = None if run is None or run.body is None else run.body.terms
+        if terms is None:
+            continue
+        told = _of_result(tree, terms)
+        if error is not None:
+            spans.fail(tree.id, end_ns, error, told, terms.redact)
+        elif tree.error:
+            spans.fail_as(tree.id, end_ns, _error(tree.error, terms), told)
+        else:
+            spans.close(tree.id, end_ns, told)
+    _open.pop(tree.id, None)
+    if not _open:
+        ask_no_more(_around)
+
+
+def _of_result(tree: RunTree, terms: Terms) -> Attributes:
+    told: Attributes = {}
+    if terms.captures and tree.outputs is not None:
+        told |= attributes_of.of_output(
+            capture(tree.outputs, limit=terms.limit, redact=terms.redact)
+        )
+    usage = ((tree.extra or {}).get("metadata") or {}).get("usage_metadata")
+    if tree.run_type == "llm" and usage:
+        with suppress(ValueError):  # pydantic's: no usage of a shape that is known
+            answer = ChatGeneration(message=AIMessage("", usage_metadata=usage))
+            told |= attributes_of.of_answer(read_answer(LLMResult(generations=[[answer]])))
+    return told
+
+
+def _error(text: str, terms: Terms) -> SpanError:
+    """Read LangSmith's text: `repr` of the exception, then its stack."""
+    said = text.partition("\n\n")[0]
+    kept = capture(said, limit=_MESSAGE_LIMIT, redact=terms.redact).text
+    named = said.partition("(")[0]
+    return SpanError(type=clean_text(named) if named.isidentifier() else "Error", message=kept)
+
+
+def _epoch_ns(moment: datetime) -> int:
+    since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
+
+
+def _around() -> Body | None:
+    """Return the traceable that this code is in: its body runs in a context of LangSmith's."""
+    tree = get_current_run_tree()
+    return None if tree is None or tree.id not in _open else body_of(tree.id)
