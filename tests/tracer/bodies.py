@@ -237,6 +237,14 @@ def stream_inside(bodies: Bodies, config: RunnableConfig) -> None:
     RunnableLambda(outer, name="outer").invoke(1, config)
 
 
+def stream_of_wrappers(bodies: Bodies, config: RunnableConfig) -> None:
+    guarded = bodies.failing("primary").with_fallbacks([bodies.chain("m")])
+    choice = RunnableBranch((bodies.step("asks"), bodies.chain("n")), bodies.step("small"))
+    for runnable in (guarded, choice):
+        for _ in runnable.stream("x", config):
+            assert not trace.get_current_span().get_span_context().is_valid
+
+
 def generators(bodies: Bodies, config: RunnableConfig) -> None:
     def shout(chunks: Iterator[str]) -> Iterator[str]:
         for chunk in chunks:
@@ -308,6 +316,7 @@ SYNC: list[Scenario] = [
     stream,
     stream_of_a_model,
     stream_inside,
+    stream_of_wrappers,
     generators,
     graph,
     sends,
@@ -412,6 +421,14 @@ async def astream(bodies: Bodies, config: RunnableConfig) -> None:
         assert not trace.get_current_span().get_span_context().is_valid
 
 
+async def astream_of_wrappers(bodies: Bodies, config: RunnableConfig) -> None:
+    guarded = bodies.failing("primary").with_fallbacks([bodies.chain("m")])
+    choice = RunnableBranch((bodies.coroutine("asks"), bodies.chain("n")), bodies.step("small"))
+    for runnable in (guarded, choice):
+        async for _ in runnable.astream("x", config):
+            assert not trace.get_current_span().get_span_context().is_valid
+
+
 async def aevents(bodies: Bodies, config: RunnableConfig) -> None:
     chain = bodies.coroutine("a") | bodies.chain("m")
     async for _ in chain.astream_events("x", config, version="v2"):
@@ -454,6 +471,7 @@ ASYNC: list[AsyncScenario] = [
     gathered,
     aspans_of_the_user,
     astream,
+    astream_of_wrappers,
     aevents,
     agenerators,
     agraph,

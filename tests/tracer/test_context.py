@@ -296,6 +296,22 @@ def test_many_concurrent_runs_have_each_their_own(exporting: Exporting) -> None:
             assert span.name == f"in {names[span.parent_span_id or '']}"
 
 
+def test_a_stream_that_is_left_early_leaves_nothing_current(exporting: Exporting) -> None:
+    bodies = exporting.bodies
+    streamed = [
+        bodies.model("m"),
+        bodies.chain("n"),
+        bodies.failing("primary").with_fallbacks([bodies.chain("o")]),
+    ]
+    for runnable in streamed:
+        chunks = runnable.stream("x", exporting.config)
+        next(chunks)
+        assert not trace.get_current_span().get_span_context().is_valid
+        chunks.close()  # type: ignore[attr-defined]
+        assert not trace.get_current_span().get_span_context().is_valid
+    assert current_body() is None
+
+
 # --- calls below runs that have ended -----------------------------------------------------------
 
 

@@ -246,6 +246,18 @@ def test_branches_are_right_with_the_current_span_switched_off(
     assert run.span_by_id[call.parent_span_id or ""].branch == "a"
 
 
+def test_a_bug_of_ours_never_reaches_the_users_span(
+    recording: Recording, provider: TracerProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object) -> None:
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr(guests, "_kept", fail)
+
+    assert _spanning(provider, "call").invoke(1, recording.config) == 1
+    assert recording.handler.stats().errors == {"span start: RuntimeError": 1}
+
+
 # --- how much of them -----------------------------------------------------------------------------
 
 _CARRIES = {
@@ -357,11 +369,14 @@ def test_what_an_unsampled_request_makes_stays_unsampled(recording: Recording) -
     provider.shutdown()
 
 
+@pytest.mark.parametrize("given", [False, True])
 def test_longpole_records_when_the_apps_own_telemetry_is_disabled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: bool
 ) -> None:
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
-    recording = Recording(tmp_path / "runs.db", LongpoleHandler(str(tmp_path / "runs.db")))
+    provider = TracerProvider() if given else None
+    mine = LongpoleHandler(str(tmp_path / "runs.db"), tracer_provider=provider)
+    recording = Recording(tmp_path / "runs.db", mine)
     step("x").invoke(1, recording.config)
 
     assert outline(recording.run()) == ["x chain"]

@@ -22,6 +22,7 @@ import weakref
 from collections.abc import Callable, Container
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -33,6 +34,7 @@ from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.trace import Span as OtelSpan
 from opentelemetry.trace.propagation import _SPAN_KEY
 
+from longpole.model.place import Shape
 from longpole.model.run import Kind
 from longpole.tracer.content import Redact
 
@@ -125,7 +127,7 @@ def enter(run: OpenRun, terms: Terms, *, awaits_input: bool = False) -> Body:
     Of several stores the one that was attached first keeps the current span, all through a run.
     """
     parent = None if run.parent is None else run.parent.body
-    body = Body(run, parent, terms, is_shared=awaits_input or _is_graph_stream(run))
+    body = Body(run, parent, terms, is_shared=awaits_input or _streams_to_consumer(run))
     run.body = body
     is_first = run.uuid is None or _by_uuid.setdefault(run.uuid, body) is body
     around = current_body()
@@ -169,20 +171,31 @@ def _open(body: Body | None) -> Body | None:
     return body
 
 
-def _is_graph_stream(run: OpenRun) -> bool:
-    """Return whether a graph's chunks go to the user: only then is its context shared.
+_STREAMS: Final = ("stream", "astream")
+_STREAMING_FILES: Final = (
+    "/langchain_core/runnables/branch.py",
+    "/langchain_core/runnables/fallbacks.py",
+    "/langgraph/pregel/main.py",
+)
+_MAX_FRAMES: Final = 12
 
-    `Pregel.invoke` consumes its own `stream`, which is told by the frame above the generator's.
+
+def _streams_to_consumer(run: OpenRun) -> bool:
+    """Return whether a graph, a fallback wrapper or a branch passes chunks on.
+
+    They tell of their start with the real input, so only the generator up the stack gives them
+    away; `Pregel.invoke` consumes its own `stream`, which is told by the frame above that.
     """
-    if run.kind is not Kind.CHAIN or run.metadata.get("ls_integration") != "langgraph":
+    is_graph = run.kind is Kind.CHAIN and run.metadata.get("ls_integration") == "langgraph"
+    if not is_graph and run.shape not in (Shape.FALLBACKS, Shape.BRANCH):
         return False
-    frame = sys._getframe(2)
-    for _ in range(8):
-        if frame.f_back is None:
+    frame: FrameType | None = sys._getframe(2)
+    for _ in range(_MAX_FRAMES):
+        if frame is None:
             return False
         code, frame = frame.f_code, frame.f_back
-        if code.co_name in ("stream", "astream") and "/langgraph/pregel/" in code.co_filename:
-            return frame.f_code.co_filename != code.co_filename
+        if code.co_name in _STREAMS and code.co_filename.endswith(_STREAMING_FILES):
+            return frame is None or frame.f_code.co_filename != code.co_filename
     return False
 
 

@@ -116,29 +116,40 @@ class LongpoleSpanProcessor(SpanProcessor):
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         """Record the start of a span, if it is inside a run."""
-        context = otel_context.get_current() if parent_context is None else parent_context
-        held = context.get(BODY_KEY)
-        body = held if isinstance(held, Body) else current_body()
-        if body is None or _scope(span) in _NOT_GUESTS:
-            return
+        body: Body | None = None
         try:
-            _start(span, body)
+            body = _body_around(parent_context)
+            if body is not None and _scope(span) not in _NOT_GUESTS:
+                _start(span, body)
         except Exception as error:  # noqa: BLE001 - the app must not see what goes wrong here
-            body.terms.swallow("span start", error)
+            _swallow("span start", error, body)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Record the end of a span whose start was recorded."""
-        own = span.get_span_context() if _open else None
-        guest = None if own is None else _open.pop(own.span_id, None)
-        if guest is None:
-            return
+        guest: Guest | None = None
         try:
-            _end(span, guest)
+            own = span.get_span_context() if _open else None
+            guest = None if own is None else _open.pop(own.span_id, None)
+            if guest is not None:
+                _end(span, guest)
         except Exception as error:  # noqa: BLE001 - as above
-            guest.body.terms.swallow("span end", error)
+            _swallow("span end", error, None if guest is None else guest.body)
 
 
 _NOT_GUESTS: Final = _SAME_RUNS_AGAIN | {SCOPE}
+
+
+def _body_around(parent_context: Context | None) -> Body | None:
+    context = otel_context.get_current() if parent_context is None else parent_context
+    held = context.get(BODY_KEY)
+    return held if isinstance(held, Body) else current_body()
+
+
+def _swallow(where: str, error: Exception, body: Body | None) -> None:
+    if body is not None:
+        body.terms.swallow(where, error)
+    else:
+        _log.debug("longpole could not record a %s", where, exc_info=error)
 
 
 def _scope(span: SdkSpan) -> str | None:
