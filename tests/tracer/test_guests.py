@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, Sampler
+from opentelemetry.trace import StatusCode
 
 from longpole.model import Kind, Run, Span, Status
 from longpole.storage import Content, open_store
@@ -252,7 +253,7 @@ def test_a_bug_of_ours_never_reaches_the_users_span(
     def fail(*args: object) -> None:
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr(guests, "_kept", fail)
+    monkeypatch.setattr(guests, "kept_of", fail)
 
     assert _spanning(provider, "call").invoke(1, recording.config) == 1
     assert recording.handler.stats().errors == {"span start: RuntimeError": 1}
@@ -334,6 +335,43 @@ def test_guests_that_never_end_do_not_pile_up(
 
     statuses = [span.status for span in spans_named(recording.run(), "endless")]
     assert statuses == [Status.CANCELLED] * 2 + [Status.OK] * 3
+
+
+def test_what_code_sets_on_the_current_span_is_kept_on_the_same_terms(tmp_path: Path) -> None:
+    mine = LongpoleHandler(
+        str(tmp_path / "runs.db"), redact=lambda text: text.replace("secret", "***")
+    )
+    recording = Recording(tmp_path / "runs.db", mine)
+
+    def body(value: Any) -> Any:
+        span = trace.get_current_span()
+        span.set_attribute("app.customer", "a secret")
+        span.set_attributes({"app.size": 3, "longpole.kind": "llm"})
+        return value
+
+    RunnableLambda(body).invoke(1, recording.config)
+
+    run = recording.run()
+    kept = _content(recording, run, run.root).attributes
+    assert (kept["app.customer"], kept["app.size"]) == ("a ***", 3)
+    assert run.root.kind is Kind.CHAIN
+
+
+def test_code_inside_a_run_cannot_end_rename_or_judge_it(recording: Recording) -> None:
+    def body(value: Any) -> Any:
+        span = trace.get_current_span()
+        assert (getattr(span, "name", None), span.is_recording()) == ("body", True)
+        span.update_name("another")
+        span.set_status(StatusCode.OK)
+        span.end()
+        raise ValueError("boom")
+
+    with pytest.raises(ValueError, match="boom"):
+        RunnableLambda(body, name="body").invoke(1, recording.config)
+
+    run = recording.run()
+    assert (run.name, run.status) == ("body", Status.ERROR)
+    assert run.root.error is not None
 
 
 # --- the user's provider, sampler, exporters ------------------------------------------------------

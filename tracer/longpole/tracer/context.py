@@ -37,6 +37,7 @@ from opentelemetry.trace.propagation import _SPAN_KEY
 from longpole.model.place import Shape
 from longpole.model.run import Kind
 from longpole.tracer.content import Redact
+from longpole.tracer.current_span import CurrentSpan
 
 if TYPE_CHECKING:
     from longpole.storage import SpanEvent
@@ -80,6 +81,7 @@ class Body:
         "parent",
         "run",
         "run_id",
+        "shown",
         "span",
         "span_id",
         "terms",
@@ -91,6 +93,7 @@ class Body:
     ) -> None:
         self.run: OpenRun | None = run
         self.span: OtelSpan | None = run.span
+        self.shown: CurrentSpan | None = None
         self.parent = parent
         self.terms = terms
         self.uuid = run.uuid
@@ -158,7 +161,7 @@ def leave(run: OpenRun) -> None:
     if body is None:
         return
     body.is_open = False
-    body.run = body.span = body.cached = None
+    body.run = body.span = body.shown = body.cached = None
     if body.uuid is not None and _by_uuid.get(body.uuid) is body:
         del _by_uuid[body.uuid]
     if _here() is body:
@@ -303,7 +306,10 @@ def _overlaid(base: Context, here: Body | None, config: Any) -> Context:
     if not body.terms.shows_span or base.get(_WITHIN_KEY) is body:
         context = base
     else:
-        context = Context({**base, _SPAN_KEY: span, BODY_KEY: body, _WITHIN_KEY: body})
+        shown = body.shown
+        if shown is None:
+            shown = body.shown = CurrentSpan(span, body.terms)
+        context = Context({**base, _SPAN_KEY: shown, BODY_KEY: body, _WITHIN_KEY: body})
     if here is not None and here.is_open and not _finders:
         here.cached = (base, config, body, context)
     return context

@@ -6,7 +6,7 @@ recorded below it, or below the recorded span that is their parent, as kind `htt
 semantic attributes are there, else `other`. Spans outside all runs are left alone.
 
 Times are shifted to the tracer's clock. Texts are cut, redacted and switched off as the run's own
-are. Token counts are left out: the run that calls the model tells them.
+are (`kept`).
 
 Source: OpenTelemetry semantic conventions for HTTP 1.23 (stable) and the names before.
 """
@@ -30,16 +30,14 @@ from longpole.model import semconv
 from longpole.model.run import Kind, SpanError, Status
 from longpole.storage import SpanEnd, SpanStart
 from longpole.tracer.clock import now_ns
-from longpole.tracer.content import clean_text, redacted, type_name
 from longpole.tracer.context import BODY_KEY, Body, Terms, current_body
+from longpole.tracer.kept import kept_of, text_of
 from longpole.tracer.processor import SCOPE
 
 _log = logging.getLogger("longpole")
 
 MAX_OPEN: Final = 10_000
 """Guests that may be open at once; of those beyond it the oldest is given up as cancelled."""
-_TEXT_LIMIT: Final = 4_000
-_MAX_ATTRIBUTES: Final = 128
 
 _HTTP_KEYS: Final = frozenset(
     {
@@ -49,20 +47,6 @@ _HTTP_KEYS: Final = frozenset(
         semconv.HTTP_STATUS_CODE,
         semconv.HTTP_URL,
     }
-)
-_URL_KEYS: Final = frozenset({semconv.URL_FULL, semconv.HTTP_URL, semconv.HTTP_TARGET})
-_NEVER: Final = (semconv.LONGPOLE_PREFIX, "gen_ai.usage.", "llm.token_count.", "llm.usage.")
-"""Ours to say, or told already by the run that calls the model."""
-
-# What is kept when content is switched off: how a call went, never what it carried.
-_TECHNICAL: Final = (
-    *("client.", "code.", "db.", "error.", "http.", "messaging.", "net.", "network.", "peer."),
-    *("rpc.", "server.", "thread.", "url."),
-)
-_CONTENT_AMONG_THEM: Final = (
-    *("code.stacktrace", "db.operation.parameter.", "db.query.", "db.statement", "db.user"),
-    *("http.request.body", "http.request.header.", "http.response.body", "http.response.header."),
-    *("messaging.message.body", "rpc.request.", "rpc.response.", "url.query", "url.fragment"),
 )
 _SAME_RUNS_AGAIN: Final = frozenset(
     {
@@ -165,22 +149,21 @@ def _start(span: SdkSpan, body: Body) -> None:
     if above is not None and above.body.run_id != body.run_id:
         above = None
     ahead_ns = now_ns() - time.time_ns()
-    told = _kept(span.attributes or {}, body.terms)
+    told = kept_of(span.attributes or {}, body.terms)
     start_ns = (span.start_time or 0) + ahead_ns
     guest = Guest(body, format(own.span_id, "016x"), start_ns, ahead_ns, told)
-    _open[own.span_id] = guest
-    body.terms.append(
-        SpanStart(
-            run_id=body.run_id,
-            trace_id=format(own.trace_id, "032x"),
-            span_id=guest.span_id,
-            parent_span_id=body.span_id if above is None else above.span_id,
-            is_root=False,
-            name=_text(span.name, body.terms),
-            start_ns=start_ns,
-            attributes={semconv.LONGPOLE_KIND: _kind(told).value, **told},
-        )
+    event = SpanStart(
+        run_id=body.run_id,
+        trace_id=format(own.trace_id, "032x"),
+        span_id=guest.span_id,
+        parent_span_id=body.span_id if above is None else above.span_id,
+        is_root=False,
+        name=text_of(span.name, body.terms),
+        start_ns=start_ns,
+        attributes={semconv.LONGPOLE_KIND: _kind(told).value, **told},
     )
+    _open[own.span_id] = guest
+    body.terms.append(event)
     if len(_open) > MAX_OPEN:
         _give_up_oldest(start_ns)
 
@@ -201,7 +184,7 @@ def _give_up_oldest(end_ns: int) -> None:
 
 def _end(span: ReadableSpan, guest: Guest) -> None:
     terms = guest.body.terms
-    kept = _kept(span.attributes or {}, terms)
+    kept = kept_of(span.attributes or {}, terms)
     status, error, stack = _outcome(span, terms)
     new = {key: value for key, value in kept.items() if guest.told.get(key) != value}
     if stack is not None:
@@ -223,47 +206,11 @@ def _end(span: ReadableSpan, guest: Guest) -> None:
     )
 
 
-# --- what is kept -----------------------------------------------------------------------------
+# --- what they were and how they ended ----------------------------------------------------------
 
 
 def _kind(attributes: Iterable[str]) -> Kind:
     return Kind.OTHER if _HTTP_KEYS.isdisjoint(attributes) else Kind.HTTP
-
-
-def _kept(attributes: Mapping[str, Any], terms: Terms) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
-    for key, value in attributes.items():
-        if len(kept) >= _MAX_ATTRIBUTES:
-            break
-        if key.startswith(_NEVER):
-            continue
-        if not terms.captures and (
-            not key.startswith(_TECHNICAL) or key.startswith(_CONTENT_AMONG_THEM)
-        ):
-            continue
-        if type(value) is str and key in _URL_KEYS and not terms.captures:
-            value = value.partition("?")[0]
-        kept[key] = _value(value, terms)
-    return kept
-
-
-def _value(value: Any, terms: Terms) -> Any:
-    if type(value) is str:
-        return _text(value, terms)
-    if isinstance(value, (tuple, list)):
-        return tuple(_value(item, terms) for item in value[:_MAX_ATTRIBUTES])
-    if type(value) in (bool, int, float):
-        return value
-    return f"[{type_name(value)}]"
-
-
-def _text(text: str, terms: Terms) -> str:
-    if terms.redact is not None:
-        text = redacted(text, terms.redact)
-    limit = min(_TEXT_LIMIT, terms.limit)
-    if len(text) > limit:
-        text = f"{text[:limit]}… [cut {len(text) - limit} of {len(text)} characters]"
-    return clean_text(text)
 
 
 _STOPS: Final = frozenset({"CancelledError", "GeneratorExit", "asyncio.exceptions.CancelledError"})
@@ -291,6 +238,6 @@ def _outcome(span: ReadableSpan, terms: Terms) -> tuple[Status, SpanError | None
     stack = noted.get(semconv.EXCEPTION_STACKTRACE) if terms.captures else None
     return (
         Status.ERROR,
-        SpanError(type=_text(str(named), terms), message=_text(str(message), terms)),
-        None if stack is None else _text(str(stack), terms),
+        SpanError(type=text_of(str(named), terms), message=text_of(str(message), terms)),
+        None if stack is None else text_of(str(stack), terms),
     )
