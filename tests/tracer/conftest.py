@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,20 @@ class Recording:
         """Every recorded run, oldest first, each checked."""
         assert self.handler.flush(30.0)
         return read_runs(self.path)
+
+    def attributes(self, span: Span) -> Mapping[str, Any]:
+        """What was recorded of a span beside its columns."""
+        store = open_store(str(self.path), mode="read")
+        try:
+            contents = [
+                content
+                for row in store.list_runs(RunQuery(limit=10_000)).rows
+                if (content := store.load_content(row.run_id, span.span_id)) is not None
+            ]
+        finally:
+            store.close()
+        (content,) = contents
+        return content.attributes
 
     def run(self) -> Run:
         """The one run that was recorded."""

@@ -26,6 +26,10 @@ Default: `100000`."""
 LONGPOLE_CURRENT_SPAN = "LONGPOLE_CURRENT_SPAN"
 """Whether OpenTelemetry's current span inside a run is the run's own: `true` or `false`. Default:
 `true`."""
+LONGPOLE_HOOKS = "LONGPOLE_HOOKS"
+"""Whether what LangChain's callbacks do not tell is seen too: tries inside a provider's SDK,
+embeddings, answers of a text model's cache, the moment a model call is cancelled: `true` or
+`false`. Default: `true`."""
 LONGPOLE_SPOOL_LIMIT_MIB = "LONGPOLE_SPOOL_LIMIT_MIB"
 """How large the spool of one process may grow, in MiB, while the database cannot be written; spans
 beyond it are dropped and counted. Default: `1024`."""
@@ -41,6 +45,7 @@ VARIABLES = (
     LONGPOLE_CAPTURE_CONTENT,
     LONGPOLE_CONTENT_LIMIT,
     LONGPOLE_CURRENT_SPAN,
+    LONGPOLE_HOOKS,
     LONGPOLE_SPOOL_LIMIT_MIB,
     LONGPOLE_EXIT_TIMEOUT_S,
     LONGPOLE_PRICES,
@@ -74,6 +79,7 @@ class Settings:
     capture_content: bool = True
     content_limit: int = 100_000
     current_span: bool = True
+    hooks: bool = True
     spool_limit_bytes: int = 1024 * 1024 * 1024
     exit_timeout_s: float = 2.0
     prices: Path | None = None
@@ -91,6 +97,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         capture_content=_flag(given, LONGPOLE_CAPTURE_CONTENT, default=True),
         content_limit=int(_number(given, LONGPOLE_CONTENT_LIMIT, default=100_000)),
         current_span=_flag(given, LONGPOLE_CURRENT_SPAN, default=True),
+        hooks=_flag(given, LONGPOLE_HOOKS, default=True),
         spool_limit_bytes=int(_number(given, LONGPOLE_SPOOL_LIMIT_MIB, default=1024) * 1024 * 1024),
         exit_timeout_s=_number(given, LONGPOLE_EXIT_TIMEOUT_S, default=2.0),
         prices=_path(given, LONGPOLE_PRICES),

@@ -217,34 +217,34 @@ def _find_reader(cls: type) -> Reader:
         return lambda walk, value, depth: str(value)
     held_by_class = [name for base in cls.__mro__ for name in vars(base)]
     if "__pydantic_fields__" in held_by_class:
-        return lambda walk, value, depth: walk.entries(_instance_dict(value), depth)
+        return lambda walk, value, depth: walk.entries(instance_dict(value), depth)
     if "__dataclass_fields__" in held_by_class:
         return _read_dataclass
     return lambda walk, value, depth: f"[{type_name(value)}]"
 
 
 def _read_message(walk: _Walk, value: Any, depth: int) -> Any:
-    held = _instance_dict(value)
+    held = instance_dict(value)
     shown = {"role": held.get("role") or held.get("type")}
     shown.update(walk.fields(held, _MESSAGE_FIELDS, depth))
     return shown
 
 
 def _read_document(walk: _Walk, value: Any, depth: int) -> Any:
-    return walk.fields(_instance_dict(value), ("id", "page_content", "metadata"), depth)
+    return walk.fields(instance_dict(value), ("id", "page_content", "metadata"), depth)
 
 
 def _read_prompt(walk: _Walk, value: Any, depth: int) -> Any:
-    held = _instance_dict(value)
+    held = instance_dict(value)
     return walk.visit(held.get("messages", held.get("text")), depth + 1)
 
 
 def _read_generation(walk: _Walk, value: Any, depth: int) -> Any:
-    return walk.fields(_instance_dict(value), ("text", "message", "generation_info"), depth)
+    return walk.fields(instance_dict(value), ("text", "message", "generation_info"), depth)
 
 
 def _read_dataclass(walk: _Walk, value: Any, depth: int) -> Any:
-    held = dict(_instance_dict(value))
+    held = dict(instance_dict(value))
     for base in type(value).__mro__:
         for name, member in vars(base).items():
             if isinstance(member, MemberDescriptorType):
@@ -286,7 +286,8 @@ _READERS: Final[tuple[tuple[type | tuple[type, ...], Reader], ...]] = (
 )
 
 
-def _instance_dict(value: object) -> dict[str, Any]:
+def instance_dict(value: object) -> dict[str, Any]:
+    """Return the attributes an instance holds, without asking it; empty when it holds none."""
     try:
         held = object.__getattribute__(value, "__dict__")
     except AttributeError:

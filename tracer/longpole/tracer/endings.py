@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Final
 
 from longpole.model.run import SpanError, Status
-from longpole.tracer.content import Redact, clean_text, redacted, type_name
+from longpole.tracer.content import Redact, clean_text, instance_dict, redacted, type_name
 
 _MESSAGE_LIMIT: Final = 8_000
 _STACK_LIMIT: Final = 60
@@ -63,6 +63,16 @@ def _is_graphs(error: BaseException, name: str) -> bool:
     # Without langgraph in the process nothing can have raised its exceptions.
     cls = getattr(sys.modules.get("langgraph.errors"), name, None)
     return cls is not None and isinstance(error, cls)
+
+
+def status_code_of(error: BaseException) -> int | None:
+    """Return the HTTP status that an SDK's exception carries, itself or in its response."""
+    held = instance_dict(error)
+    for owner in (held, instance_dict(held.get("response"))):
+        code = owner.get("status_code")
+        if type(code) is int and 100 <= code <= 599:
+            return code
+    return None
 
 
 def describe(error: BaseException, redact: Redact | None = None) -> SpanError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -26,10 +26,16 @@ from longpole.tracer.caller import find_caller
 from longpole.tracer.clock import Clock, now_ns
 from longpole.tracer.content import Captured, Redact, capture, clean_text, type_name
 from longpole.tracer.context import Terms, enter, hand_over, install_for
+from longpole.tracer.hooks import HOOKS
+from longpole.tracer.inside import Inside, Recorder, entered
 from longpole.tracer.pipeline import HandlerStats, pipeline_for
 from longpole.tracer.spans import Start
 from longpole.tracer.traceables import adopt, watch_for
+from longpole.tracer.tries import retry_told
 from longpole.tracer.usage import read_answer
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 _log = logging.getLogger("longpole")
 
@@ -66,6 +72,9 @@ class LongpoleHandler(BaseCallbackHandler):
         current_span: whether OpenTelemetry's current span inside a run is the run's; default: the
             setting.
         redact: gets every text of inputs, outputs, metadata and errors, returns what may be kept.
+        hooks: whether what callbacks do not tell is seen too: tries inside a provider's SDK,
+            embeddings, answers of a text model's cache, the moment a model call is cancelled;
+            default: the setting.
         clock: nanoseconds since the epoch; for tests.
 
     Raises:
@@ -85,6 +94,7 @@ class LongpoleHandler(BaseCallbackHandler):
         content_limit: int | None = None,
         redact: Redact | None = None,
         current_span: bool | None = None,
+        hooks: bool | None = None,
         clock: Clock = now_ns,
     ) -> None:
         settings: Settings = read_settings()
@@ -106,6 +116,17 @@ class LongpoleHandler(BaseCallbackHandler):
         if self._terms.shows_span:
             install_for(self)
         watch_for(self)
+        self.recorder = Recorder(
+            spans=self._spans,
+            clock=clock,
+            redact=redact,
+            captures=self._captures,
+            limit=self._limit,
+            hooked=settings.hooks if hooks is None else hooks,
+            swallow=self._swallow,
+        )
+        if self.recorder.hooked:
+            HOOKS.put_in_place(self)
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until all that was recorded is in the database; whether it is."""
@@ -270,6 +291,15 @@ class LongpoleHandler(BaseCallbackHandler):
 
         self._guard("on_llm_new_token", note)
 
+    def on_retry(self, retry_state: RetryCallState, *, run_id: UUID, **kwargs: Any) -> None:
+        """Record a try that an integration of LangChain's has made and will make again."""
+        at_ns = self._clock()
+        run = self._spans.runs.get(run_id)
+        if run is not None:
+            self._guard(
+                "on_retry", lambda: retry_told(Inside(self.recorder, run), at_ns, retry_state)
+            )
+
     # --- ends --------------------------------------------------------------------------------
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -365,6 +395,7 @@ class LongpoleHandler(BaseCallbackHandler):
             run = self._spans.open(start, self._redact)
             if run is not None:
                 enter(run, self._terms, awaits_input=streamed)
+                entered(self.recorder, run)
         except Exception as error:  # noqa: BLE001 - see `_guard`
             self._swallow(event, error)
 

@@ -17,6 +17,7 @@ from langchain_core.tracers import context as langchain_context
 
 from longpole.tracer.context import uninstall_for
 from longpole.tracer.handler import LongpoleHandler
+from longpole.tracer.hooks import HOOKS
 from longpole.tracer.traceables import unwatch_for
 
 _lock = threading.Lock()
@@ -86,4 +87,5 @@ def _detach(handler: LongpoleHandler, variable: ContextVar[Any]) -> None:
     hooks[:] = [hook for hook in hooks if hook[0] is not variable]
     uninstall_for(handler)
     unwatch_for(handler)
+    HOOKS.let_go(handler)
     handler.close()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from langchain_core.runnables.config import var_child_runnable_config
@@ -20,7 +20,7 @@ from opentelemetry.trace import NonRecordingSpan
 from opentelemetry.trace import Span as OtelSpan
 
 from longpole.model.place import Shape
-from longpole.model.run import Kind
+from longpole.model.run import Kind, SpanError, Status
 from longpole.tracer.context import Body
 
 MAX_OPEN: Final = 100_000
@@ -29,6 +29,16 @@ MAX_OPEN: Final = 100_000
 MAX_CLOSED: Final = 4_096
 """Runs that have ended and are still known, for calls below them that start late."""
 _CALLS_NOTHING: Final = frozenset({Kind.LLM, Kind.PROMPT, Kind.PARSER})
+
+
+class LastTry(Protocol):
+    """What ends with a model call that its library tried several times (see `tries`)."""
+
+    def close(
+        self, spans: Any, call: OpenRun, end_ns: int, status: Status, error: SpanError | None
+    ) -> None:
+        """Record the last try."""
+        ...
 
 
 class OpenRun:
@@ -54,6 +64,8 @@ class OpenRun:
         "streamed",
         "task",
         "task_tries",
+        "trace_policy",
+        "tries",
         "uuid",
         "waits",
     )
@@ -93,6 +105,8 @@ class OpenRun:
         self.children: set[OpenRun] = set()
         self.position: Iterator[int] = itertools.count()
         self.task_tries: dict[str, list[str]] = {}
+        self.tries: LastTry | None = None
+        self.trace_policy: object = None
 
     def is_below(self, other: OpenRun) -> bool:
         """Whether `other` is this run or an ancestor of it."""

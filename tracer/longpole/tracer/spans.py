@@ -38,7 +38,14 @@ from longpole.tracer.attributes import Attributes
 from longpole.tracer.caller import Caller, default_pool_size
 from longpole.tracer.content import Redact, clean_text
 from longpole.tracer.context import attached_run, leave, outer_context
-from longpole.tracer.endings import describe, is_stop, stack_of, status_of, waits_for_answer
+from longpole.tracer.endings import (
+    describe,
+    is_stop,
+    stack_of,
+    status_code_of,
+    status_of,
+    waits_for_answer,
+)
 from longpole.tracer.guests import guest_of
 from longpole.tracer.open_runs import OpenRun, OpenRuns, lighten
 
@@ -187,7 +194,7 @@ class Spans:
         if run is None:
             return
         status = status_of(error)
-        if is_stop(error):
+        if is_stop(error) or not isinstance(error, Exception):
             self._stop_leaves_below(run, end_ns)
         if run.parent is not None and waits_for_answer(error):
             run.parent.waits = True
@@ -199,6 +206,9 @@ class Spans:
             attributes = {**attributes, semconv.EXCEPTION_STACKTRACE: stack_of(error)}
         if run.parent is not None:
             run.parent.raised = id(error)
+        code = status_code_of(error)
+        if code is not None and run.kind is Kind.LLM:
+            attributes = {**attributes, semconv.HTTP_RESPONSE_STATUS_CODE: code}
         self._finish(run, end_ns, status, attributes, describe(error, redact))
 
     def fail_as(self, uuid: UUID, end_ns: int, error: SpanError, attributes: Attributes) -> None:
@@ -220,6 +230,18 @@ class Spans:
                 run, end_ns, status, {}, describe(error, redact) if status is Status.ERROR else None
             )
 
+    def end(
+        self,
+        run: OpenRun,
+        end_ns: int,
+        status: Status,
+        attributes: Attributes,
+        error: SpanError | None = None,
+    ) -> None:
+        """Close a run that was opened below another and that no LangChain event ends."""
+        self.runs.close(run)
+        self._finish(run, end_ns, status, attributes, error)
+
     def _stop_leaves_below(self, run: OpenRun, end_ns: int) -> None:
         """Close model, tool and retriever calls below: LangChain never ends cancelled ones."""
         for below in run.open_descendants():
@@ -228,8 +250,8 @@ class Spans:
                 if stopped is not None:
                     self._finish(stopped, end_ns, Status.CANCELLED, {})
 
-    @staticmethod
     def _finish(
+        self,
         run: OpenRun,
         end_ns: int,
         status: Status,
@@ -238,6 +260,8 @@ class Spans:
     ) -> None:
         leave(run)
         span = run.span
+        if run.tries is not None:
+            run.tries.close(self, run, end_ns, status, error)
         ending = {
             **attributes,
             **attributes_of.of_first_token(run.first_token_ns, run.start_ns),

@@ -1,0 +1,75 @@
+"""Tokens of embedding calls, read off the OpenAI SDK's answers.
+
+LangChain's classes throw them away, so the SDK's own methods are wrapped: once the SDK is loaded,
+and doing nothing but pass on outside a call that counts.
+
+Source: `openai.resources.embeddings`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from typing import Any, Final
+
+from longpole.tracer.inside import holding
+
+_MODULE: Final = "openai.resources.embeddings"
+_CLASSES: Final = ("Embeddings", "AsyncEmbeddings")
+_METHOD: Final = "create"
+
+_Method = Callable[..., Any]
+_COUNTED: ContextVar[list[int] | None] = ContextVar("longpole_tokens", default=None)
+_wrapped: dict[type, _Method] = {}
+
+
+def counting(tokens: list[int]) -> AbstractContextManager[None]:
+    """Append to `tokens` what each answer within says it used."""
+    module = sys.modules.get(_MODULE)
+    for cls in () if module is None else map(vars(module).get, _CLASSES):
+        if isinstance(cls, type) and cls not in _wrapped:
+            method = vars(cls).get(_METHOD)
+            if inspect.isfunction(method):
+                _wrapped[cls] = method
+                wrap = _coroutine if inspect.iscoroutinefunction(method) else _function
+                setattr(cls, _METHOD, wrap(method))
+    return holding(_COUNTED, tokens)
+
+
+def hook() -> Callable[[], None]:
+    """Change nothing yet (the SDK may not be loaded); returns what unwraps its methods again."""
+
+    def stop() -> None:
+        while _wrapped:
+            cls, method = _wrapped.popitem()
+            setattr(cls, _METHOD, method)
+
+    return stop
+
+
+def _function(before: _Method) -> _Method:
+    @functools.wraps(before)
+    def create(*args: Any, **kwargs: Any) -> Any:
+        return _count(before(*args, **kwargs))
+
+    return create
+
+
+def _coroutine(before: _Method) -> _Method:
+    @functools.wraps(before)
+    async def create(*args: Any, **kwargs: Any) -> Any:
+        return _count(await before(*args, **kwargs))
+
+    return create
+
+
+def _count(answer: Any) -> Any:
+    counted = _COUNTED.get()
+    tokens = getattr(getattr(answer, "usage", None), "prompt_tokens", None)
+    if counted is not None and type(tokens) is int:
+        counted.append(tokens)
+    return answer
