@@ -11,7 +11,7 @@ import pytest
 from langchain_core.runnables import RunnableConfig
 
 from longpole.model import Run, Span
-from longpole.storage import RunQuery, open_store
+from longpole.storage import Content, RunQuery, open_store
 from longpole.tracer import LongpoleHandler
 
 
@@ -34,19 +34,20 @@ class Recording:
         assert self.handler.flush(30.0)
         return read_runs(self.path)
 
-    def attributes(self, span: Span) -> Mapping[str, Any]:
+    def content(self, span: Span) -> Content:
         """What was recorded of a span beside its columns."""
         store = open_store(str(self.path), mode="read")
         try:
-            contents = [
-                content
-                for row in store.list_runs(RunQuery(limit=10_000)).rows
-                if (content := store.load_content(row.run_id, span.span_id)) is not None
-            ]
+            rows = store.list_runs(RunQuery(limit=10_000)).rows
+            found = [store.load_content(row.run_id, span.span_id) for row in rows]
         finally:
             store.close()
-        (content,) = contents
-        return content.attributes
+        (content,) = filter(None, found)
+        return content
+
+    def attributes(self, span: Span) -> Mapping[str, Any]:
+        """The attributes of a span that are not content."""
+        return self.content(span).attributes
 
     def run(self) -> Run:
         """The one run that was recorded."""
