@@ -137,3 +137,103 @@ def anthropic_message(**usage: Any) -> Reply:
             "usage": {"input_tokens": 10, "output_tokens": 5, **usage},
         }
     )
+
+
+def openai_response() -> Reply:
+    """An answer of OpenAI's Responses API that stopped short."""
+    text = {"type": "output_text", "text": "hi", "annotations": []}
+    return Reply(
+        body={
+            "id": "resp_1",
+            "object": "response",
+            "created_at": 1,
+            "model": "gpt-5-2025-08-07",
+            "status": "incomplete",
+            "incomplete_details": {"reason": "max_output_tokens"},
+            "output": [
+                {
+                    "type": "message",
+                    "id": "msg_1",
+                    "role": "assistant",
+                    "status": "completed",
+                    "content": [text],
+                }
+            ],
+            "usage": {
+                "input_tokens": 100,
+                "output_tokens": 50,
+                "total_tokens": 150,
+                "input_tokens_details": {"cached_tokens": 80},
+                "output_tokens_details": {"reasoning_tokens": 30},
+            },
+            "parallel_tool_calls": True,
+            "tool_choice": "auto",
+            "tools": [],
+            "error": None,
+            "instructions": None,
+            "metadata": {},
+            "temperature": 1,
+            "top_p": 1,
+        }
+    )
+
+
+def openai_stream(usage: bool = True) -> Reply:
+    def chunk(**held: Any) -> tuple[None, Any]:
+        return None, {"id": "chatcmpl-1", "model": "gpt-4o-mini-2024-07-18", **held}
+
+    chunks = [
+        chunk(choices=[{"index": 0, "delta": {"content": "hi"}}]),
+        chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}]),
+    ]
+    if usage:
+        told = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+        chunks.append(chunk(choices=[], usage=told))
+    return server_sent(*chunks, (None, "[DONE]"))
+
+
+def anthropic_stream(breaks: bool = False) -> Reply:
+    begun: dict[str, Any] = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-haiku-4-5",
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {"input_tokens": 10, "output_tokens": 1},
+    }
+    stopped = {"stop_reason": "end_turn", "stop_sequence": None}
+    used = {"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": 90}
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": begun},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "text_delta", "text": "hi"},
+        },
+        {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+        if breaks
+        else {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": stopped, "usage": used},
+        {"type": "message_stop"},
+    ]
+    return server_sent(*((event["type"], event) for event in events))
+
+
+def openai_text(count: int) -> Reply:
+    choices = [
+        {"index": number, "text": f"answer {number}", "finish_reason": "stop", "logprobs": None}
+        for number in range(count)
+    ]
+    return Reply(
+        body={
+            "id": "cmpl-1",
+            "object": "text_completion",
+            "created": 1,
+            "model": "gpt-3.5-turbo-instruct",
+            "choices": choices,
+            "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+        }
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from longpole.model import Usage
@@ -85,6 +85,81 @@ def test_finish_reasons_are_read_from_either_place() -> None:
     assert read_answer(chat(response_metadata={"stop_reason": "end_turn"})).finish_reasons == (
         "end_turn",
     )
+
+
+@pytest.mark.parametrize(
+    ("llm_output", "usage"),
+    [
+        (
+            {
+                "usage": {
+                    "input_tokens": 10,
+                    "output_tokens": 5,
+                    "cache_read_input_tokens": 90,
+                    "cache_creation_input_tokens": 20,
+                }
+            },
+            Usage(input_tokens=120, output_tokens=5, cache_read_tokens=90, cache_write_tokens=20),
+        ),
+        (
+            {
+                "usage": {
+                    "input_tokens": 100,
+                    "output_tokens": 50,
+                    "input_tokens_details": {"cached_tokens": 80},
+                    "output_tokens_details": {"reasoning_tokens": 30},
+                }
+            },
+            Usage(input_tokens=100, output_tokens=50, cache_read_tokens=80, reasoning_tokens=30),
+        ),
+        (
+            {
+                "usage_metadata": {
+                    "prompt_token_count": 100,
+                    "candidates_token_count": 20,
+                    "thoughts_token_count": 30,
+                    "cached_content_token_count": 60,
+                }
+            },
+            Usage(input_tokens=100, output_tokens=50, cache_read_tokens=60, reasoning_tokens=30),
+        ),
+        (
+            {"prompt_eval_count": 7, "eval_count": 3, "done_reason": "stop"},
+            Usage(input_tokens=7, output_tokens=3),
+        ),
+        ({"usage": {"inputTokens": 7, "outputTokens": 3}}, Usage(input_tokens=7, output_tokens=3)),
+        ({"usage": {"something": "else"}}, None),
+    ],
+    ids=["anthropic", "openai responses", "google", "ollama", "bedrock", "unknown"],
+)
+def test_providers_own_words_are_read_in_the_message_and_beside_it(
+    llm_output: dict[str, Any], usage: Usage | None
+) -> None:
+    assert read_answer(chat(llm_output=llm_output)).usage == usage
+    assert read_answer(chat(response_metadata=llm_output)).usage == usage
+
+
+def test_audio_is_told_beside_the_usage() -> None:
+    held = usage_metadata(
+        10, 6, input_token_details={"audio": 4}, output_token_details={"audio": 5}
+    )
+    answer = read_answer(chat(usage_metadata=held))
+
+    assert (answer.input_audio_tokens, answer.output_audio_tokens) == (4, 5)
+    assert answer.usage == Usage(input_tokens=10, output_tokens=6)
+
+
+def test_what_every_chunk_repeats_is_told_once() -> None:
+    chunks = [
+        AIMessageChunk(
+            content="hi", response_metadata={"model": "claude-x", "finish_reason": "stop"}
+        )
+        for _ in range(3)
+    ]
+    merged = chunks[0] + chunks[1] + chunks[2]
+    answer = read_answer(LLMResult(generations=[[ChatGeneration(message=merged)]]))
+
+    assert (answer.model, answer.finish_reasons) == ("claude-x", ("stop",))
 
 
 def test_a_cache_hit_is_known_by_its_cost_of_nothing() -> None:

@@ -24,6 +24,7 @@ JSON: Final = "application/json"
 TEXT: Final = "text/plain"
 _METADATA_LIMIT: Final = 16_000
 _DESCRIPTION_LIMIT: Final = 1_000
+_NAMES_OF_MODEL: Final = ("model", "model_id", "model_name")
 
 _OPENINFERENCE_KIND: Final[Mapping[Kind, str]] = {
     Kind.LLM: "LLM",
@@ -106,14 +107,14 @@ def _of_conversation(metadata: Mapping[str, Any]) -> Attributes:
 def of_request(
     operation: str, metadata: Mapping[str, Any], invocation: Mapping[str, Any]
 ) -> Attributes:
-    """Return what is asked of a model. `bind(model=…)` leaves `model_name` stale: not read."""
+    """Return what is asked of a model. `bind(model=…)` leaves `model_name` stale: it comes last."""
     provider = _name(metadata.get("ls_provider"))
+    asked = (metadata.get("ls_model_name"), *map(invocation.get, _NAMES_OF_MODEL))
     return _known(
         {
             semconv.GEN_AI_OPERATION_NAME: operation,
             semconv.GEN_AI_PROVIDER_NAME: from_langchain(provider) if provider else None,
-            semconv.GEN_AI_REQUEST_MODEL: _name(metadata.get("ls_model_name"))
-            or _name(invocation.get("model")),
+            semconv.GEN_AI_REQUEST_MODEL: next(filter(None, map(_name, asked)), None),
             semconv.GEN_AI_REQUEST_TEMPERATURE: _real(metadata.get("ls_temperature")),
             semconv.GEN_AI_REQUEST_MAX_TOKENS: _integer(metadata.get("ls_max_tokens")),
             **_of_conversation(metadata),
@@ -162,8 +163,11 @@ def of_answer(answer: Answer) -> Attributes:
     facts: Attributes = {
         semconv.GEN_AI_RESPONSE_MODEL: answer.model and clean_text(answer.model),
         semconv.GEN_AI_RESPONSE_ID: answer.response_id and clean_text(answer.response_id),
-        semconv.GEN_AI_RESPONSE_FINISH_REASONS: answer.finish_reasons or None,
+        semconv.GEN_AI_RESPONSE_FINISH_REASONS: tuple(map(clean_text, answer.finish_reasons))
+        or None,
         semconv.LONGPOLE_CACHE_HIT: answer.cache_hit or None,
+        semconv.LONGPOLE_INPUT_AUDIO_TOKENS: answer.input_audio_tokens or None,
+        semconv.LONGPOLE_OUTPUT_AUDIO_TOKENS: answer.output_audio_tokens or None,
     }
     if usage is not None:
         facts[semconv.GEN_AI_USAGE_INPUT_TOKENS] = usage.input_tokens

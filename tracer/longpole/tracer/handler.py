@@ -349,7 +349,7 @@ class LongpoleHandler(BaseCallbackHandler):
             run_id,
             end_ns,
             error,
-            lambda: self._answer(partial) if isinstance(partial, LLMResult) else {},
+            lambda: self._answer(_arrived(partial)) if isinstance(partial, LLMResult) else {},
         )
 
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
@@ -486,6 +486,11 @@ class LongpoleHandler(BaseCallbackHandler):
     def _tool_error(self, message: ToolMessage) -> SpanError:
         kept = capture(message.content, limit=2_000, redact=self._redact)
         return SpanError(type="ToolError", message=kept.text)
+
+
+def _arrived(partial: LLMResult) -> LLMResult:
+    """Return what came before the error; behind it LangChain puts an answer made of the error."""
+    return LLMResult(generations=partial.generations[:1], llm_output=partial.llm_output)
 
 
 def _is_awaited(inputs: Any) -> bool:
