@@ -172,13 +172,15 @@ class OpenRuns:
 
     def pop(self, uuid: UUID) -> OpenRun | None:
         """Take a run out; `None` when it is not open, so that a second end is harmless."""
+        known = self._by_uuid.get(uuid)
+        if known is not None and known.kind not in _CALLS_NOTHING:
+            # First in, then out: another thread may look for it at any moment.
+            self._closed[uuid] = known
+            if len(self._closed) > MAX_CLOSED:
+                self._forget_oldest()
         run = self._by_uuid.pop(uuid, None)
         if run is not None:
             self.close(run)
-            if run.kind not in _CALLS_NOTHING:
-                self._closed[uuid] = run
-                if len(self._closed) > MAX_CLOSED:
-                    self._forget_oldest()
         return run
 
     def _forget_oldest(self) -> None:

@@ -120,6 +120,7 @@ class Spans:
         kind = _kind(start.kind, task, parent)
         stand = _stand(start, kind, parent, task)
         run = self._open_span(start, kind, stand, parent, task, redact)
+        run.streamed = start.streamed
         if task is not None and parent is not None and stand.place.fan_out is not None:
             parent.task_tries.setdefault(task, []).append(run.span_id)
         given_up = self.runs.add(run)
@@ -243,9 +244,13 @@ class Spans:
         self._finish(run, end_ns, status, attributes, error)
 
     def _stop_leaves_below(self, run: OpenRun, end_ns: int) -> None:
-        """Close model, tool and retriever calls below: LangChain never ends cancelled ones."""
+        """Close what LangChain never ends below a run that is stopped, or ends too late.
+
+        These are model, tool and retriever calls, and steps of a stream, which end when somebody
+        collects their generator. Other runs tell their end, also in tasks that outlive this one.
+        """
         for below in run.open_descendants():
-            if below.kind in _LEAVES and below.uuid is not None:
+            if (below.kind in _LEAVES or below.streamed) and below.uuid is not None:
                 stopped = self.runs.pop(below.uuid)
                 if stopped is not None:
                     self._finish(stopped, end_ns, Status.CANCELLED, {})
