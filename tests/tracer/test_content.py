@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import hashlib
 import json
 import threading
 import uuid
@@ -91,7 +92,7 @@ def test_plain_values_that_json_lacks_are_written_as_text() -> None:
         "at": "2026-11-24 00:00:00+00:00",
         "id": str(identity),
         "c": "red",
-        "b": "[bytes: 4 bytes]",
+        "b": "[bytes: 4 bytes, sha256 03ac674216f3e15c]",
     }
 
 
@@ -139,6 +140,23 @@ def test_long_text_is_cut_and_its_size_is_kept() -> None:
     assert captured.text.startswith("x" * 100 + "…")
     assert "cut 4900 of 5000 characters" in captured.text
     assert captured.cut_from == 5000
+
+
+def test_what_is_cut_can_still_be_told_apart() -> None:
+    digest = hashlib.sha256(b"x" * 1_000_000).hexdigest()[:16]
+    one, other = (capture("x" * 999_999 + end, limit=100).text for end in "xy")
+
+    assert f"sha256 {digest}]" in one
+    assert one != other
+    assert kept(["x" * 1_000_000], limit=100)[0] == one
+
+
+def test_bytes_are_told_by_size_and_digest() -> None:
+    digest = hashlib.sha256(b"png").hexdigest()[:16]
+
+    assert kept({"image": b"png"}) == {"image": f"[bytes: 3 bytes, sha256 {digest}]"}
+    assert kept([memoryview(b"a-b-c")[::2]]) == ["[memoryview: 3 bytes]"]
+    assert kept([bytes(17 * 1024 * 1024)]) == ["[bytes: 17825792 bytes]"]
 
 
 def test_many_items_are_cut_and_counted() -> None:

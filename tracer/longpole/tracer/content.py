@@ -4,7 +4,8 @@ Any object may come in: messages, documents, pydantic models, generators, cycles
 text, things whose `repr` raises or hangs. Out comes JSON text within a limit, made without running
 any code of the user: only exact built-in types are read as themselves, LangChain's own values and
 plain instances by their `__dict__`, everything else is named by its type. Generators are not
-consumed. What does not fit is cut and says so.
+consumed. What does not fit is cut and says so, with its size and the beginning of its SHA-256, so
+that two long texts or images can still be told apart.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import hashlib
 import pathlib
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from types import MemberDescriptorType
 from typing import Any, Final, NamedTuple
@@ -32,6 +34,9 @@ REDACTION_FAILED: Final = "[redaction failed]"
 _MAX_DEPTH: Final = 24
 _MAX_NODES: Final = 20_000
 _MAX_KEY: Final = 200
+_MAX_DIGESTED: Final = 16 * 1024 * 1024
+"""Characters and bytes of one value that are read for digests, at one to two milliseconds a MB."""
+_DIGESTED_AT_ONCE: Final = 256 * 1024
 _MESSAGE_FIELDS: Final = ("content", "name", "id", "tool_calls", "tool_call_id", "status")
 _WRITTEN_AS_TEXT: Final = (
     datetime.datetime,
@@ -100,10 +105,19 @@ def type_name(value: object) -> str:
 class _Walk:
     """One pass over a value, within a budget of characters, nodes and depth."""
 
-    __slots__ = ("_ancestors", "_cut", "_left", "_nodes", "_redact", "_seen_characters")
+    __slots__ = (
+        "_ancestors",
+        "_cut",
+        "_left",
+        "_left_to_digest",
+        "_nodes",
+        "_redact",
+        "_seen_characters",
+    )
 
     def __init__(self, limit: int, redact: Redact | None) -> None:
         self._left = limit
+        self._left_to_digest = _MAX_DIGESTED
         self._nodes = _MAX_NODES
         self._redact = redact
         self._ancestors: set[int] = set()
@@ -125,7 +139,29 @@ class _Walk:
         kept = text[: self._left]
         self._left = 0
         self._cut = True
-        return f"{kept}… [cut {size - len(kept)} of {size} characters]"
+        digest = self.digest(
+            size, (text[at:end].encode("utf-8", "surrogatepass") for at, end in _parts(size))
+        )
+        return f"{kept}… [cut {size - len(kept)} of {size} characters{digest}]"
+
+    def binary(self, value: Any) -> str:
+        """Tell type, size and digest of bytes, never the bytes."""
+        view = memoryview(value)
+        size = view.nbytes
+        digest = ""
+        if view.c_contiguous:
+            flat = view.cast("B")
+            digest = self.digest(size, (flat[at:end] for at, end in _parts(size)))
+        return f"[{type(value).__name__}: {size} bytes{digest}]"
+
+    def digest(self, size: int, parts: Iterable[bytes | memoryview]) -> str:
+        if size > self._left_to_digest:
+            return ""
+        self._left_to_digest -= size
+        found = hashlib.sha256(usedforsecurity=False)
+        for part in parts:
+            found.update(part)
+        return f", sha256 {found.hexdigest()[:16]}"
 
     def visit(self, value: Any, depth: int) -> Any:
         cls = type(value)
@@ -185,6 +221,11 @@ class _Walk:
             elif value is not None and not (type(value) is list and not value):
                 result[name] = self.visit(value, depth + 1)
         return result
+
+
+def _parts(size: int) -> Iterator[tuple[int, int]]:
+    for at in range(0, size, _DIGESTED_AT_ONCE):
+        yield at, at + _DIGESTED_AT_ONCE
 
 
 def redacted(text: str, redact: Redact) -> str:
@@ -276,7 +317,7 @@ _READERS: Final[tuple[tuple[type | tuple[type, ...], Reader], ...]] = (
     (enum.Enum, lambda walk, value, depth: walk.visit(value._value_, depth + 1)),
     (
         (bytes, bytearray, memoryview),
-        lambda walk, value, depth: f"[{type(value).__name__}: {memoryview(value).nbytes} bytes]",
+        lambda walk, value, depth: walk.binary(value),
     ),
     # Subclasses of the plain types: their own methods are not asked.
     (str, lambda walk, value, depth: walk.text(str.__str__(value))),

@@ -30,6 +30,7 @@ from longpole.tracer.hooks import HOOKS
 from longpole.tracer.inside import Inside, Recorder, entered
 from longpole.tracer.pipeline import HandlerStats, pipeline_for
 from longpole.tracer.spans import Start
+from longpole.tracer.trace_policy import policy_of_start, recorded_output
 from longpole.tracer.traceables import adopt, watch_for
 from longpole.tracer.tries import retry_told
 from longpole.tracer.usage import read_answer
@@ -156,6 +157,7 @@ class LongpoleHandler(BaseCallbackHandler):
         """Open the span of a chain, prompt, parser, graph or node."""
         start_ns = self._clock()
         streamed = _is_awaited(inputs)
+        policy, inputs = policy_of_start(tags, inputs)
         self._open(
             "on_chain_start",
             start_ns,
@@ -163,6 +165,7 @@ class LongpoleHandler(BaseCallbackHandler):
             (serialized, run_id, parent_run_id, tags, metadata, kwargs),
             lambda: {} if streamed else self._input(inputs),
             streamed=streamed,
+            trace_policy=policy,
         )
 
     def on_chat_model_start(
@@ -305,8 +308,13 @@ class LongpoleHandler(BaseCallbackHandler):
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Close the span of a chain."""
         end_ns = self._clock()
+        run = self._spans.runs.get(run_id)
+        policy = None if run is None else run.trace_policy
         self._close(
-            "on_chain_end", run_id, end_ns, lambda: self._late_input(kwargs) | self._output(outputs)
+            "on_chain_end",
+            run_id,
+            end_ns,
+            lambda: self._late_input(kwargs) | self._output(recorded_output(policy, outputs)),
         )
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
@@ -374,6 +382,7 @@ class LongpoleHandler(BaseCallbackHandler):
         *,
         streamed: bool = False,
         tool_call_id: str | None = None,
+        trace_policy: object = None,
     ) -> None:
         serialized, run_id, parent_run_id, tags, metadata, kwargs = told
         try:
@@ -395,6 +404,7 @@ class LongpoleHandler(BaseCallbackHandler):
             run = self._spans.open(start, self._redact)
             if run is not None:
                 enter(run, self._terms, awaits_input=streamed)
+                run.trace_policy = trace_policy
                 entered(self.recorder, run)
         except Exception as error:  # noqa: BLE001 - see `_guard`
             self._swallow(event, error)
