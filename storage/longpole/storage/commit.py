@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from longpole.storage.database import (
     CommitLock,
@@ -19,6 +20,47 @@ from longpole.storage.database import (
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
+
+
+class _NoFork:
+    """Makes a fork wait for the end of a commit, and a commit for the end of a fork.
+
+    SQLite remembers in the process's memory which locks its connections hold. A child forked in the
+    middle of a commit inherits that memory without the commit, and would find the database locked
+    by itself for as long as it lives.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._forking = threading.local()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep forks waiting."""
+        with self._lock:
+            yield
+
+    def before_fork(self) -> None:
+        """Wait for a commit under way, but not for ever: a fork is the app's."""
+        self._forking.waited = self._lock.acquire(timeout=_LONGEST_FORK_WAIT_S)
+
+    def after_fork(self) -> None:
+        """Go on in the parent."""
+        if self._forking.waited:
+            self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Go on in the child; a commit that was not waited for is not under way there."""
+        self._lock = threading.Lock()
+
+
+_LONGEST_FORK_WAIT_S: Final = 5.0
+NO_FORK: Final = _NoFork()
+os.register_at_fork(
+    before=NO_FORK.before_fork,
+    after_in_parent=NO_FORK.after_fork,
+    after_in_child=NO_FORK.after_fork_in_child,
+)
 
 
 class Committer:
@@ -48,7 +90,7 @@ class Committer:
         """
         with store_errors(self.path):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._lock.held(self._lock_wait_s):
+            with self._lock.held(self._lock_wait_s), NO_FORK.held():
                 connection = self._opened()
                 try:
                     with transaction(connection):
@@ -90,7 +132,7 @@ class Committer:
             StoreError: the lock cannot be had.
         """
         if self._connection is not None and self._pid == os.getpid():
-            with store_errors(self.path), self._lock.held(self._lock_wait_s):
+            with store_errors(self.path), self._lock.held(self._lock_wait_s), NO_FORK.held():
                 self._close()
 
     def abandon(self) -> None:
