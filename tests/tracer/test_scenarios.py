@@ -583,8 +583,11 @@ def test_s13_a_tools_failure_fails_the_graph_only_when_nobody_handles_it(
     run = recording.run()
 
     assert run.status is (Status.OK if handled else Status.ERROR)
-    tools = spans_named(run, "divide")
-    assert sorted(span.status for span in tools) == [Status.ERROR] + [Status.OK] * 4
+    statuses = sorted(span.status for span in spans_named(run, "divide"))
+    # A failure that nobody handles takes back the calls that still wait for a thread.
+    assert statuses[0] is Status.ERROR
+    assert set(statuses[1:]) <= {Status.OK}
+    assert len(statuses) == 5 or not handled
     assert analyse(run, now_ns=0).facts.retries == 0
 
 
