@@ -24,8 +24,13 @@ def policy_of_start(tags: list[str] | None, inputs: Any) -> tuple[object, Any]:
 
     Called on the stack of the node itself.
     """
-    if not tags or not any(tag.startswith(GRAPH_STEP) for tag in tags):
-        return None, inputs
+    for tag in tags or ():
+        if tag.startswith(GRAPH_STEP):
+            return _policy_above(inputs)
+    return None, inputs
+
+
+def _policy_above(inputs: Any) -> tuple[object, Any]:
     frame = sys._getframe(1)
     for _ in range(_FARTHEST):
         outer = frame.f_back
