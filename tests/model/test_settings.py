@@ -31,11 +31,12 @@ def test_every_variable_is_read() -> None:
             settings.LONGPOLE_CONTENT_LIMIT: "12",
             settings.LONGPOLE_SPOOL_LIMIT_MIB: "0.5",
             settings.LONGPOLE_EXIT_TIMEOUT_S: "0",
+            settings.LONGPOLE_PROBES: "off",
         }
     )
 
     assert read.store == "/x/runs.db"
-    assert read.capture_content is False
+    assert (read.capture_content, read.probes) == (False, False)
     assert (read.content_limit, read.spool_limit_bytes, read.exit_timeout_s) == (12, 524288, 0.0)
 
 

@@ -397,7 +397,7 @@ SPAN_TRAITS: dict[str, Callable[[Span], bool]] = {
     "error": lambda span: span.status is Status.ERROR,
     "fallback": lambda span: span.role is Role.FALLBACK,
     "cache_hit": lambda span: span.cache_hit,
-    "queue": lambda span: bool(span.queue_wait_ns),
+    "queue": lambda span: (span.queue_wait_ns or 0) >= 1_000_000,
     "lost": lambda span: span.status is Status.LOST,
     "unpriced": lambda span: span.unpriced is not None,
 }

@@ -213,11 +213,11 @@ def test_the_streamed_run_knows_when_its_first_token_came(runs: list[Run]) -> No
 
 def test_the_batch_is_one_run_with_a_branch_for_each_letter(runs: list[Run]) -> None:
     analysis = only(runs, inbox.NAME)
-    letters = next(
-        found for found in analysis.fan_outs if found.span_id == analysis.run.root_span_id
-    )
+    (letters,) = [found for found in analysis.fan_outs if found.kind is FanOutKind.BATCH]
 
-    assert len(letters.branches) == len(inbox.LETTERS)
+    assert [branch.key for branch in sorted(letters.branches, key=lambda one: int(one.key))] == [
+        str(index) for index in range(len(inbox.LETTERS))
+    ]
     assert analysis.facts.peak_concurrency <= inbox.LIMIT
 
 

@@ -24,7 +24,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import RetryPolicy, interrupt
 
-from longpole.model import FanOutKind, Kind, Run, Status
+from longpole.model import FanOutKind, Kind, Status
 from longpole.storage import open_store
 from longpole.tracer import LongpoleHandler, record
 from longpole.tracer.caller import default_pool_size
@@ -494,7 +494,8 @@ def test_concurrent_runs_of_one_handler_stay_apart(recording: Recording) -> None
 
 def test_record_makes_one_run_of_many(recording: Recording) -> None:
     with record("nightly", tags=["batch"], metadata={"session_id": "s9"}):
-        step("row").batch([1, 2, 3], recording.config)
+        for row in (1, 2, 3):
+            step("row").invoke(row, recording.config)
         asyncio.run(step("late").ainvoke(4, recording.config))
 
     run = recording.run()
@@ -523,11 +524,8 @@ def test_records_nest(recording: Recording) -> None:
     ]
 
 
-def _root_names(runs: list[Run]) -> list[str]:
-    return [run.name for run in runs]
-
-
 def test_without_record_every_invoke_is_a_run(recording: Recording) -> None:
-    step("row").batch([1, 2, 3], recording.config)
+    for row in (1, 2, 3):
+        step("row").invoke(row, recording.config)
 
-    assert _root_names(recording.runs()) == ["row"] * 3
+    assert [run.name for run in recording.runs()] == ["row"] * 3

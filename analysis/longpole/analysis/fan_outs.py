@@ -9,7 +9,7 @@ Source of the straggler rule: modified z-score (Iglewicz and Hoaglin) with 3.5 a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -115,13 +115,11 @@ def _fan_out(
         _branch(timeline, key, numbers, waits_ns, measures, joined_ns, straggler=is_late)
         for (key, numbers), is_late in zip(tries.items(), late, strict=True)
     )
-    limits = [
-        limit for member in members if (limit := timeline.spans[member].fan_out_limit) is not None
-    ]
     return FanOut(
         span_id=timeline.spans[timeline.parent[members[0]]].span_id,
         kind=_kind(timeline, members),
-        limit=min(limits) if limits else None,
+        limit=_least(timeline.spans[member].fan_out_limit for member in members),
+        limit_ignored=_least(timeline.spans[member].limit_ignored for member in members),
         hidden_limit=_hidden_limit(siblings, members),
         peak=_peak(timeline, members),
         joined_ns=joined_ns,
@@ -133,6 +131,10 @@ def _fan_out(
         avoidable_ns=failure.work_ns,
         avoidable_cost_usd=failure.cost_usd,
     )
+
+
+def _least(limits: Iterable[int | None]) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _hidden_limit(siblings: Siblings, members: Sequence[int]) -> int | None:

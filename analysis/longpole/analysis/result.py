@@ -142,6 +142,7 @@ class FanOut:
     Attributes:
         limit: the concurrency asked for, or the hidden pool's; `None` when unlimited or unknown.
         hidden_limit: places that branches queued for although no limit was recorded; inferred.
+        limit_ignored: a concurrency that was asked for and that the library does not keep.
         peak: how many ran at once.
         joined_ns: when the last branch that was waited for ended.
         imbalance_ratio: longest over mean branch; 1 when all are equal.
@@ -157,6 +158,7 @@ class FanOut:
     kind: FanOutKind
     limit: int | None
     hidden_limit: int | None
+    limit_ignored: int | None
     peak: int
     joined_ns: int
     imbalance_ratio: float

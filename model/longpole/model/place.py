@@ -27,6 +27,9 @@ BRANCH: Final = "branch:"
 GRAPH_STEP: Final = "graph:step:"
 STRUCTURAL_PREFIXES: Final = (MAP_KEY, SEQ_STEP, RETRY_ATTEMPT, CONDITION, BRANCH, GRAPH_STEP)
 
+NO_ROW: Final = -1
+"""Instead of an index: below a batch call, but none of its rows."""
+
 _PUSHED: Final = "__pregel_push"
 
 
@@ -40,6 +43,7 @@ class Shape(StrEnum):
     FALLBACKS = auto()
     BRANCH = auto()
     RECORD = auto()
+    BATCH = auto()
     OTHER = auto()
 
 
@@ -61,13 +65,19 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """A start event, as far as it says where the run stands."""
+    """A start event, as far as it says where the run stands.
+
+    Attributes:
+        row: its index in the batch call it is a row of; `NO_ROW` when the call made it without it
+            being one of the rows; `None` when nothing is known.
+    """
 
     kind: Kind
     shape: Shape | None
     tags: Sequence[str]
     metadata: Mapping[str, Any]
     tool_call_id: str | None = None
+    row: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +148,7 @@ def place_of(started: Started, above: Above | None) -> Place:
 def _fan_out_itself(started: Started, place: Place) -> Place:
     if place.role not in (None, Role.STEP):
         return place
-    if started.shape not in (Shape.PARALLEL, Shape.EACH, Shape.RECORD):
+    if started.shape not in (Shape.PARALLEL, Shape.EACH, Shape.RECORD, Shape.BATCH):
         return place
     return Place(role=Role.FAN_OUT, step=place.step, order=place.order)
 
@@ -188,6 +198,8 @@ def _graph_task(started: Started, above: Above) -> Place | None:
 
 
 def _branch(started: Started, above: Above) -> Place | None:
+    if above.shape is Shape.BATCH:
+        return _row(started)
     key = own_tag(MAP_KEY, started.tags, above.inherited)
     if key is not None:
         return Place(
@@ -197,7 +209,8 @@ def _branch(started: Started, above: Above) -> Place | None:
             order=Order(group="parallel"),
         )
     if above.shape is Shape.EACH:
-        return _item(FanOutKind.MAP, above.position, Order(group="map"))
+        index = above.position if started.row is None else started.row
+        return _item(FanOutKind.MAP, index, Order(group="map"))
     if above.shape is Shape.RECORD:
         # Whether recorded calls ran side by side is the caller's affair: no order is claimed.
         return _item(FanOutKind.RECORD, above.position, NO_ORDER)
@@ -211,8 +224,17 @@ def _branch(started: Started, above: Above) -> Place | None:
     return None
 
 
-def _item(fan_out: FanOutKind, position: int, order: Order) -> Place:
-    return Place(role=Role.ITEM, branch=str(position), fan_out=fan_out, order=order)
+def _row(started: Started) -> Place | None:
+    return (
+        None
+        if started.row == NO_ROW
+        else _item(FanOutKind.BATCH, started.row, Order(group="batch"))
+    )
+
+
+def _item(fan_out: FanOutKind, index: int | None, order: Order) -> Place:
+    branch = None if index is None else str(index)
+    return Place(role=Role.ITEM, branch=branch, fan_out=fan_out, order=order)
 
 
 def _step(started: Started, above: Above) -> Place | None:

@@ -132,8 +132,10 @@ class Span:
         attempt: number of the try, from 1.
         fan_out: the kind of the fan-out that this span is a branch of.
         fan_out_limit: the concurrency limit in force for that fan-out, as far as recorded.
+        limit_ignored: a concurrency limit that was asked for and that the library does not keep.
         ready_ns: when the span could have started; recorded, never inferred.
         first_token_ns: when the first token arrived.
+        result_swapped: its last try failed and yet it returned a result: another row's.
         cost_usd: `None` when unknown; then `unpriced` says why. Only model calls carry either.
         host: names the clock that the times come from.
     """
@@ -151,6 +153,7 @@ class Span:
     attempt: int = 1
     fan_out: FanOutKind | None = None
     fan_out_limit: int | None = None
+    limit_ignored: int | None = None
     order: Order = NO_ORDER
     error: SpanError | None = None
     ready_ns: int | None = None
@@ -161,6 +164,7 @@ class Span:
     cost_usd: Decimal | None = None
     unpriced: str | None = None
     cache_hit: bool = False
+    result_swapped: bool = False
     langchain_run_id: str | None = None
     host: str | None = None
 

@@ -156,6 +156,8 @@ LONGPOLE_FAN_OUT = "longpole.fan_out"
 """Kind of the fan-out this span is a branch of, one of `longpole.model.FanOutKind`."""
 LONGPOLE_FAN_OUT_LIMIT = "longpole.fan_out.limit"
 """Concurrency limit in force for that fan-out."""
+LONGPOLE_FAN_OUT_LIMIT_IGNORED = "longpole.fan_out.limit_ignored"
+"""Concurrency limit that the caller asked for and the library does not keep."""
 
 # --- Longpole: order hints (see `longpole.model.Order`) ---------------------------------------
 
@@ -178,6 +180,13 @@ LONGPOLE_READY_NS = "longpole.ready_ns"
 """When the span could have started, nanoseconds since the epoch."""
 LONGPOLE_FIRST_TOKEN_NS = "longpole.first_token_ns"
 """When the first token arrived, nanoseconds since the epoch."""
+LONGPOLE_EXECUTOR_WAIT_NS = "longpole.executor_wait_ns"
+"""How long the span, already running, waited for a thread of the event loop's pool."""
+LONGPOLE_RATE_LIMIT_WAIT_NS = "longpole.rate_limit_wait_ns"
+"""How long the span, already running, was held by the model's rate limiter."""
+LONGPOLE_RESULT_SWAPPED = "longpole.result_swapped"
+"""True on a retry wrapper that returned a result although its last try failed: `with_retry` in a
+batch hands such a row the result of another one (langchain-core 1.8)."""
 LONGPOLE_CACHE_HIT = "longpole.cache_hit"
 """True when LangChain's cache answered and no model was called."""
 LONGPOLE_RETRIED_BY = "longpole.retried_by"

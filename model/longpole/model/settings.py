@@ -39,6 +39,9 @@ database by then waits safely in the spool. Default: `2`."""
 LONGPOLE_PRICES = "LONGPOLE_PRICES"
 """A TOML file with prices of your own; they come before the public ones. Default: `prices.toml` in
 the user's configuration folder, if there is one."""
+LONGPOLE_PROBES = "LONGPOLE_PROBES"
+"""Whether Longpole wraps the functions with which LangChain and LangGraph submit work, so that the
+rows of a batch are one run and queue waits are exact: `true` or `false`. Default: `true`."""
 
 VARIABLES = (
     LONGPOLE_STORE,
@@ -49,6 +52,7 @@ VARIABLES = (
     LONGPOLE_SPOOL_LIMIT_MIB,
     LONGPOLE_EXIT_TIMEOUT_S,
     LONGPOLE_PRICES,
+    LONGPOLE_PROBES,
 )
 """Every variable Longpole reads."""
 
@@ -83,6 +87,7 @@ class Settings:
     spool_limit_bytes: int = 1024 * 1024 * 1024
     exit_timeout_s: float = 2.0
     prices: Path | None = None
+    probes: bool = True
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -101,6 +106,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         spool_limit_bytes=int(_number(given, LONGPOLE_SPOOL_LIMIT_MIB, default=1024) * 1024 * 1024),
         exit_timeout_s=_number(given, LONGPOLE_EXIT_TIMEOUT_S, default=2.0),
         prices=_path(given, LONGPOLE_PRICES),
+        probes=_flag(given, LONGPOLE_PROBES, default=True),
     )
 
 

@@ -64,6 +64,9 @@ _TIME_CONDITION: Final[Mapping[TimeField, str]] = {
 }
 
 
+_QUEUED_NS: Final = 1_000_000
+
+
 def _some_span(told: str) -> str:
     # Looked for run by run, so that the newest page is full before most runs were looked at.
     return f"EXISTS (SELECT 1 FROM spans WHERE spans.run = runs.run AND ({told}))"
@@ -80,7 +83,9 @@ _TRAIT_CONDITION: Final[Mapping[Trait, str]] = {
     Trait.FALLBACK: _odd_span(f"role = '{Role.FALLBACK}'"),
     Trait.CACHE_HIT: _odd_span("cache_hit = 1"),
     Trait.COST: "cost_usd IS NOT NULL",
-    Trait.QUEUE: _odd_span("ready_ns < start_ns"),
+    # Work that is handed over always starts some microseconds later; that is no queue. The first
+    # condition is the index's.
+    Trait.QUEUE: _odd_span(f"ready_ns < start_ns AND start_ns - ready_ns >= {_QUEUED_NS}"),
     Trait.LOST: _odd_span(
         "end_ns IS NULL AND recorder IN (SELECT recorder FROM recorders WHERE is_dead = 1)"
     ),

@@ -34,6 +34,12 @@ def m003_filters(db: Database) -> None:
     _execute(db, _M003)
 
 
+@MIGRATIONS()
+def m004_limits(db: Database) -> None:
+    """Limits that were asked for in vain, and results that are another row's."""
+    _execute(db, _M004)
+
+
 def _execute(db: Database, script: str) -> None:
     for statement in script.split(";"):
         if statement.strip():
@@ -206,4 +212,9 @@ CREATE INDEX spans_fallback ON spans (run) WHERE role = 'fallback';
 CREATE INDEX spans_cache_hit ON spans (run) WHERE cache_hit = 1;
 CREATE INDEX spans_queued ON spans (run) WHERE ready_ns < start_ns;
 CREATE INDEX spans_open ON spans (run) WHERE end_ns IS NULL
+"""
+
+_M004: Final = """
+ALTER TABLE spans ADD COLUMN limit_ignored INTEGER;
+ALTER TABLE spans ADD COLUMN result_swapped INTEGER
 """

@@ -58,6 +58,8 @@ ATTRIBUTE_COLUMNS: Final = (
     "cache_hit",
     "langchain_run_id",
     "host",
+    "limit_ignored",
+    "result_swapped",
 )
 """Columns that come from attributes, in the order of `columns_from`."""
 
@@ -235,6 +237,8 @@ _SLOTS: Final[Mapping[str, tuple[int, Callable[[object], Column]]]] = {
         (semconv.LONGPOLE_CACHE_HIT, "cache_hit", _flag),
         (semconv.LONGPOLE_LANGCHAIN_RUN_ID, "langchain_run_id", _text),
         (semconv.LONGPOLE_HOST, "host", _text),
+        (semconv.LONGPOLE_FAN_OUT_LIMIT_IGNORED, "limit_ignored", _integer),
+        (semconv.LONGPOLE_RESULT_SWAPPED, "result_swapped", _flag),
     )
 }
 
@@ -340,6 +344,8 @@ def span_from(
         cache_hit,
         langchain_run_id,
         host,
+        limit_ignored,
+        result_swapped,
     ) = row
     cost_usd = _cost(cost[0])
     return Span(
@@ -356,6 +362,7 @@ def span_from(
         attempt=1 if attempt is None else max(1, attempt),
         fan_out=_member(_FAN_OUT_BY_VALUE, fan_out),
         fan_out_limit=fan_out_limit,
+        limit_ignored=limit_ignored,
         order=_order(group, seq, superstep, after, is_streamed, is_detached),
         error=None
         if error_type is None
@@ -368,6 +375,7 @@ def span_from(
         cost_usd=cost_usd,
         unpriced=cost[1] if cost_usd is None else None,
         cache_hit=bool(cache_hit),
+        result_swapped=bool(result_swapped),
         langchain_run_id=langchain_run_id,
         host=host,
     )
@@ -511,6 +519,7 @@ def _of_start(span: Span) -> dict[str, Any]:
         semconv.LONGPOLE_ATTEMPT: span.attempt if span.attempt > 1 else None,
         semconv.LONGPOLE_FAN_OUT: span.fan_out and span.fan_out.value,
         semconv.LONGPOLE_FAN_OUT_LIMIT: span.fan_out_limit,
+        semconv.LONGPOLE_FAN_OUT_LIMIT_IGNORED: span.limit_ignored,
         semconv.LONGPOLE_GROUP: order.group,
         semconv.LONGPOLE_SEQ: order.seq,
         semconv.LONGPOLE_SUPERSTEP: order.superstep,
@@ -538,6 +547,7 @@ def _of_progress(span: Span, *, is_open: bool) -> dict[str, Any]:
         semconv.LONGPOLE_STREAMED: span.order.streamed or None,
         semconv.LONGPOLE_FIRST_TOKEN_NS: span.first_token_ns,
         semconv.LONGPOLE_CACHE_HIT: span.cache_hit or None,
+        semconv.LONGPOLE_RESULT_SWAPPED: span.result_swapped or None,
         semconv.GEN_AI_USAGE_INPUT_TOKENS: usage and usage.input_tokens,
         semconv.GEN_AI_USAGE_OUTPUT_TOKENS: usage and usage.output_tokens,
         semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage and usage.cache_read_tokens,

@@ -76,6 +76,16 @@ def of_place(place: Place) -> Attributes:
     return _known(facts)
 
 
+def of_limits(limit: int | None, ignored: int | None) -> Attributes:
+    """Return the concurrency limit in force for a fan-out, and one that was asked for in vain."""
+    return _known(
+        {
+            semconv.LONGPOLE_FAN_OUT_LIMIT: limit,
+            semconv.LONGPOLE_FAN_OUT_LIMIT_IGNORED: ignored,
+        }
+    )
+
+
 def of_tags(tags: Sequence[str]) -> Attributes:
     """Return the caller's own tags."""
     own_tags = user_tags(tags)

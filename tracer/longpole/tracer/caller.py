@@ -34,10 +34,16 @@ _MAX_CALLERS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who started a run; `max_concurrency` is what its configuration asks for."""
+    """Who started a run.
+
+    Attributes:
+        max_concurrency: what its configuration asks for.
+        ignored: what it asks for in the wrong place, among the `configurable` values.
+    """
 
     shape: Shape | None
     max_concurrency: int | None
+    ignored: int | None = None
 
 
 UNKNOWN_CALLER: Final = Caller(None, None)
@@ -64,8 +70,8 @@ def find_caller(depth: int = 1) -> Caller:
             owner = held.get("self")
             if owner is not None and issubclass(type(owner), Runnable):
                 caller = _caller_of(type(owner))
-                limit = _limit_given_to(owner, frame)
-                return caller if limit is None else Caller(caller.shape, limit)
+                config = _config_given_to(owner, frame)
+                return caller if config is None else _asking(caller, config)
             left -= 1
         frame = frame.f_back
     return UNKNOWN_CALLER
@@ -82,16 +88,25 @@ def _caller_of(cls: type) -> Caller:
     return caller
 
 
-def _limit_given_to(owner: object, frame: FrameType | None) -> int | None:
-    """Return the limit in the owner's configuration; a model emits below the call that got it."""
+def _config_given_to(owner: object, frame: FrameType | None) -> dict[str, Any] | None:
+    """Return the owner's configuration; a model emits below the call that got it."""
     while frame is not None:
         held = frame.f_locals
         if held.get("self") is not owner:
             return None
         if "config" in held:
-            return _limit_in(held["config"])
+            config = held["config"]
+            return config if type(config) is dict else None
         frame = frame.f_back
     return None
+
+
+def _asking(caller: Caller, config: dict[str, Any]) -> Caller:
+    """Return the caller with the limits that its configuration asks for."""
+    limit, ignored = _limit_in(config), _limit_in(config.get("configurable"))
+    if ignored == limit:
+        ignored = None
+    return caller if limit is None and ignored is None else Caller(caller.shape, limit, ignored)
 
 
 def _limit_in(config: Any) -> int | None:

@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from longpole.model.run import Kind, SpanError
 from longpole.model.settings import Settings, read_settings
 from longpole.tracer import attributes as attributes_of
+from longpole.tracer import probes
 from longpole.tracer.attributes import Attributes
 from longpole.tracer.caller import find_caller
 from longpole.tracer.clock import Clock, now_ns
@@ -128,6 +129,8 @@ class LongpoleHandler(BaseCallbackHandler):
         )
         if self.recorder.hooked:
             HOOKS.put_in_place(self)
+        if settings.probes:
+            probes.hold(self)
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until all that was recorded is in the database; whether it is."""
@@ -386,6 +389,8 @@ class LongpoleHandler(BaseCallbackHandler):
     ) -> None:
         serialized, run_id, parent_run_id, tags, metadata, kwargs = told
         try:
+            if parent_run_id is None:
+                probes.renew()
             start = Start(
                 uuid=run_id,
                 parent_uuid=parent_run_id,
@@ -398,6 +403,7 @@ class LongpoleHandler(BaseCallbackHandler):
                 tool_call_id=tool_call_id,
                 streamed=streamed,
                 attributes=self._safely(event, attributes),
+                clock=self._clock,
             )
             if parent_run_id is not None and parent_run_id not in self._spans.runs:
                 adopt(self._spans, parent_run_id, self._terms)

@@ -15,6 +15,7 @@ from typing import Any
 
 from langchain_core.tracers import context as langchain_context
 
+from longpole.tracer import probes
 from longpole.tracer.context import uninstall_for
 from longpole.tracer.handler import LongpoleHandler
 from longpole.tracer.hooks import HOOKS
@@ -89,3 +90,4 @@ def _detach(handler: LongpoleHandler, variable: ContextVar[Any]) -> None:
     unwatch_for(handler)
     HOOKS.let_go(handler)
     handler.close()
+    probes.release(handler)

@@ -41,17 +41,33 @@ class LastTry(Protocol):
         ...
 
 
+_WITH_ROWS: Final = frozenset({Shape.BATCH, Shape.EACH})
+
+
 class OpenRun:
-    """One run between its start and its end."""
+    """One run between its start and its end.
+
+    Attributes:
+        asked: the concurrency its configuration asks for.
+        is_try: whether it is one of the tries of the retry wrapper it stands below.
+        last_try_failed: whether the latest try below it ended with an error.
+        raised: identity of the exception that a child ended with.
+        failures: identities of the exceptions seen anywhere among the rows it belongs to.
+        waits_ns: how long it waited while it ran, by attribute name.
+    """
 
     __slots__ = (
+        "asked",
         "below",
         "body",
         "children",
+        "failures",
         "first_token_ns",
         "inherited",
         "is_open",
+        "is_try",
         "kind",
+        "last_try_failed",
         "metadata",
         "parent",
         "position",
@@ -68,6 +84,7 @@ class OpenRun:
         "tries",
         "uuid",
         "waits",
+        "waits_ns",
     )
 
     def __init__(
@@ -79,6 +96,8 @@ class OpenRun:
         span: OtelSpan,
         kind: Kind,
         shape: Shape | None,
+        asked: int | None,
+        is_try: bool,
         start_ns: int,
         inherited: frozenset[str],
         metadata: Mapping[str, Any],
@@ -91,6 +110,9 @@ class OpenRun:
         self.span_id = format(span.get_span_context().span_id, "016x")
         self.kind = kind
         self.shape = shape
+        self.asked = asked
+        self.is_try = is_try
+        self.last_try_failed = False
         self.start_ns = start_ns
         self.inherited = inherited
         self.metadata = metadata
@@ -102,11 +124,21 @@ class OpenRun:
         self.first_token_ns: int | None = None
         self.raised: int | None = None
         self.below: tuple[Context, Context] | None = None  # for children: around, with the span
+        self.failures: set[int] | None = None if parent is None else parent.failures
+        if shape in _WITH_ROWS:
+            self.failures = set()
+        self.waits_ns: dict[str, int] | None = None
         self.children: set[OpenRun] = set()
         self.position: Iterator[int] = itertools.count()
         self.task_tries: dict[str, list[str]] = {}
         self.tries: LastTry | None = None
         self.trace_policy: object = None
+
+    def waited(self, attribute: str, wait_ns: int) -> None:
+        """Add to a wait inside the run."""
+        if self.waits_ns is None:
+            self.waits_ns = {}
+        self.waits_ns[attribute] = self.waits_ns.get(attribute, 0) + wait_ns
 
     def is_below(self, other: OpenRun) -> bool:
         """Whether `other` is this run or an ancestor of it."""

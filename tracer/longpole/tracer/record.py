@@ -19,7 +19,7 @@ from longpole.tracer.caller import Caller
 from longpole.tracer.clock import Clock, now_ns
 from longpole.tracer.content import Redact
 from longpole.tracer.open_runs import OpenRun
-from longpole.tracer.spans import UMBRELLA, Spans, Start, Umbrella
+from longpole.tracer.spans import UMBRELLA, Adopted, Spans, Start, Umbrella
 
 
 class record:
@@ -70,7 +70,19 @@ class record:
         for spans, run, redact in opened:
             spans.close_root(run, end_ns, error, redact)
 
-    def root_in(self, spans: Spans, redact: Redact | None) -> OpenRun | None:
+    def adopt(
+        self, spans: Spans, parent: OpenRun | None, start: Start, redact: Redact | None
+    ) -> Adopted:
+        """Place a run that would be a root below this group's run; others stay where they are."""
+        if parent is None:
+            return self._root_in(spans, start, redact), None
+        return (
+            (parent, None)
+            if self._outer is None
+            else self._outer.adopt(spans, parent, start, redact)
+        )
+
+    def _root_in(self, spans: Spans, first: Start, redact: Redact | None) -> OpenRun:
         """Return this group's run among `spans`, opened when the first run inside starts.
 
         What that run's handler redacts is redacted of the group as well.
@@ -79,7 +91,9 @@ class record:
             known = self._roots.get(id(spans))
             if known is not None:
                 return known[1]
-            outer = None if self._outer is None else self._outer.root_in(spans, redact)
+            outer, row = None, None
+            if self._outer is not None:
+                outer, row = self._outer.adopt(spans, None, first, redact)
             run = spans.open_below(
                 outer,
                 Start(
@@ -93,6 +107,7 @@ class record:
                     caller=Caller(Shape.RECORD, None),
                 ),
                 redact,
+                row,
             )
             self._roots[id(spans)] = (spans, run, redact)
             return run

@@ -32,10 +32,11 @@ from longpole.model.place import (
     place_of,
     task_of,
 )
-from longpole.model.run import FanOutKind, Kind, SpanError, Status
+from longpole.model.run import Kind, Role, SpanError, Status
 from longpole.tracer import attributes as attributes_of
 from longpole.tracer.attributes import Attributes
-from longpole.tracer.caller import Caller, default_pool_size
+from longpole.tracer.caller import Caller
+from longpole.tracer.clock import Clock, now_ns
 from longpole.tracer.content import Redact, clean_text
 from longpole.tracer.context import attached_run, leave, outer_context
 from longpole.tracer.endings import (
@@ -47,17 +48,26 @@ from longpole.tracer.endings import (
     waits_for_answer,
 )
 from longpole.tracer.guests import guest_of
+from longpole.tracer.limits import limits_of
 from longpole.tracer.open_runs import OpenRun, OpenRuns, lighten
+from longpole.tracer.submissions import ready_ns
 
 _LEAVES = frozenset({Kind.LLM, Kind.TOOL, Kind.RETRIEVER})
+_CALLS = frozenset({Kind.LLM, Kind.EMBEDDING})
 _NO_METADATA: Mapping[str, Any] = {}
 
 
-class Umbrella(Protocol):
-    """Groups runs that would be roots of their own (see `record`)."""
+Adopted = tuple[OpenRun | None, int | None]
+"""The run a starting run is placed below, and its index where it is a row of a batch call."""
 
-    def root_in(self, spans: Spans, redact: Redact | None) -> OpenRun | None:
-        """Return the run that such roots belong to, opened on first use."""
+
+class Umbrella(Protocol):
+    """Groups runs that LangChain leaves apart (see `record` and `batches`)."""
+
+    def adopt(
+        self, spans: Spans, parent: OpenRun | None, start: Start, redact: Redact | None
+    ) -> Adopted:
+        """Place a starting run whose parent is this; what is none of its affair stays."""
         ...
 
 
@@ -95,6 +105,19 @@ class Start:
     tool_call_id: str | None = None
     streamed: bool = False
     attributes: Attributes = field(default_factory=dict)
+    clock: Clock = now_ns
+
+
+_every: list[Spans] = []
+"""All there are; like their pipelines they live as long as the process."""
+
+
+def add_wait(uuid: UUID, attribute: str, wait_ns: int) -> None:
+    """Add to a wait inside an open run, under an attribute name, wherever the run is recorded."""
+    for spans in _every:
+        run = spans.runs.get(uuid)
+        if run is not None:
+            run.waited(attribute, wait_ns)
 
 
 class Spans:
@@ -103,22 +126,30 @@ class Spans:
     def __init__(self, tracer: SpanStarter) -> None:
         self._tracer = tracer
         self.runs = OpenRuns()
+        _every.append(self)
 
     def open(self, start: Start, redact: Redact | None) -> OpenRun | None:
         """Open a span; `None` when another handler has opened it already."""
         if start.uuid is not None and start.uuid in self.runs:
             return None
         parent = self.runs.parent_for(start.parent_uuid) or attached_run(self.runs)
-        umbrella = UMBRELLA.get() if parent is None else None
+        row = None
+        umbrella = UMBRELLA.get()
         if umbrella is not None:
-            parent = umbrella.root_in(self, redact)
-        return self.open_below(parent, start, redact)
+            parent, row = umbrella.adopt(self, parent, start, redact)
+        return self.open_below(parent, start, redact, row)
 
-    def open_below(self, parent: OpenRun | None, start: Start, redact: Redact | None) -> OpenRun:
-        """Open a span below a run that is known, or as a root."""
+    def open_below(
+        self,
+        parent: OpenRun | None,
+        start: Start,
+        redact: Redact | None,
+        row: int | None = None,
+    ) -> OpenRun:
+        """Open a span below a run that is known, or as a root; `row` is its index in a batch."""
         task = task_of(start.metadata)
         kind = _kind(start.kind, task, parent)
-        stand = _stand(start, kind, parent, task)
+        stand = _stand(start, kind, parent, task, row)
         run = self._open_span(start, kind, stand, parent, task, redact)
         run.streamed = start.streamed
         if task is not None and parent is not None and stand.place.fan_out is not None:
@@ -140,14 +171,17 @@ class Spans:
         inherited = _NO_METADATA if parent is None else parent.metadata
         attributes = attributes_of.of_identity(kind, start.uuid)
         attributes.update(stand.attributes)
-        limit = _limit(stand.place, start.caller)
-        if limit is not None:
-            attributes[semconv.LONGPOLE_FAN_OUT_LIMIT] = limit
+        if stand.place.fan_out is not None:
+            limit, ignored = limits_of(stand.place, start.caller, parent)
+            attributes.update(attributes_of.of_limits(limit, ignored))
         if start.metadata:
             attributes.update(attributes_of.of_metadata(start.metadata, inherited, redact))
         attributes.update(start.attributes)
         if start.streamed:
             attributes[semconv.LONGPOLE_STREAMED] = True
+        since_ns = ready_ns(start.uuid, start.start_ns)
+        if since_ns is not None:
+            attributes[semconv.LONGPOLE_READY_NS] = since_ns
         context, run_id = _whereabouts(parent)
         if parent is None:
             attributes[semconv.LONGPOLE_RUN_ROOT] = True
@@ -168,6 +202,8 @@ class Spans:
             span=span,
             kind=kind,
             shape=start.caller.shape,
+            asked=start.caller.max_concurrency,
+            is_try=stand.is_try,
             start_ns=start.start_ns,
             inherited=stand.handed_down,
             metadata=start.metadata,
@@ -180,6 +216,8 @@ class Spans:
         if run is not None:
             # A graph returns as usual when one of its nodes waits for an answer.
             status = Status.INTERRUPTED if run.waits else Status.OK
+            if run.last_try_failed:
+                attributes = {**attributes, semconv.LONGPOLE_RESULT_SWAPPED: True}
             self._finish(run, end_ns, status, attributes)
 
     def fail(
@@ -194,7 +232,8 @@ class Spans:
         run = self.runs.pop(uuid)
         if run is None:
             return
-        status = status_of(error)
+        # A batch by steps closes all its rows with the exception of the one that failed.
+        status = Status.CANCELLED if _is_painted(run, error) else status_of(error)
         if is_stop(error) or not isinstance(error, Exception):
             self._stop_leaves_below(run, end_ns)
         if run.parent is not None and waits_for_answer(error):
@@ -205,8 +244,7 @@ class Spans:
         # The same exception passes every ancestor: where it was raised is told once, at the origin.
         if run.raised != id(error):
             attributes = {**attributes, semconv.EXCEPTION_STACKTRACE: stack_of(error)}
-        if run.parent is not None:
-            run.parent.raised = id(error)
+        _tell_above(run, error)
         code = status_code_of(error)
         if code is not None and run.kind is Kind.LLM:
             attributes = {**attributes, semconv.HTTP_RESPONSE_STATUS_CODE: code}
@@ -227,9 +265,21 @@ class Spans:
             self._finish(run, end_ns, Status.OK, {})
         else:
             status = status_of(error)
+            if isinstance(error, asyncio.CancelledError):
+                self._stop_leaves_below(run, end_ns)
+            if status is Status.ERROR:
+                _tell_above(run, error)
             self._finish(
                 run, end_ns, status, {}, describe(error, redact) if status is Status.ERROR else None
             )
+
+    def fail_rows(
+        self, above: OpenRun, end_ns: int, error: BaseException, redact: Redact | None
+    ) -> None:
+        """Close the rows that LangChain forgot to end when their batch call raised."""
+        for row in list(above.children):
+            if row.uuid is not None:
+                self.fail(row.uuid, end_ns, error, {}, redact)
 
     def end(
         self,
@@ -267,8 +317,11 @@ class Spans:
         span = run.span
         if run.tries is not None:
             run.tries.close(self, run, end_ns, status, error)
+        if run.is_try and run.parent is not None:
+            run.parent.last_try_failed = status is Status.ERROR
         ending = {
             **attributes,
+            **(run.waits_ns or {}),
             **attributes_of.of_first_token(run.first_token_ns, run.start_ns),
         }
         if run.streamed:
@@ -294,21 +347,48 @@ def _kind(kind: Kind, task: str | None, parent: OpenRun | None) -> Kind:
     return kind
 
 
+_BY_STEPS = frozenset({Shape.SEQUENCE, Shape.RETRY, Shape.FALLBACKS, None})
+"""Rows of these are carried through their steps together; unknown is who is not on the stack."""
+
+
+def _is_painted(run: OpenRun, error: BaseException) -> bool:
+    """Tell whether a row is closed with the exception of another row: it did not fail itself."""
+    return (
+        run.failures is not None
+        and run.raised != id(error)
+        and run.kind is Kind.CHAIN
+        and run.shape in _BY_STEPS
+        and id(error) in run.failures
+    )
+
+
+def _tell_above(run: OpenRun, error: BaseException) -> None:
+    """Note where an exception passes, so that it is told and counted once, where it was raised."""
+    if run.parent is not None:
+        run.parent.raised = id(error)
+    if run.failures is not None:
+        run.failures.add(id(error))
+
+
 @dataclass(frozen=True, slots=True)
 class _Stand:
     """Where a run stands, and what follows from that and from its tags alone.
 
     Attributes:
         handed_down: its tags of a structural form that runs below it inherit.
-        attributes: of its place and its tags, without the limit.
+        is_try: whether it is one of the tries of the retry wrapper it stands below.
+        attributes: of its place and its tags, without limits.
     """
 
     place: Place
     handed_down: frozenset[str]
+    is_try: bool
     attributes: Attributes
 
 
-def _stand(start: Start, kind: Kind, parent: OpenRun | None, task: str | None) -> _Stand:
+def _stand(
+    start: Start, kind: Kind, parent: OpenRun | None, task: str | None, row: int | None
+) -> _Stand:
     """Return where a starting run stands.
 
     Most runs stand where their tags and their parent's kind say, and the same few places come
@@ -322,6 +402,7 @@ def _stand(start: Start, kind: Kind, parent: OpenRun | None, task: str | None) -
     if (
         (task is None or task == parent.task)
         and start.tool_call_id is None
+        and row is None
         and parent.shape not in BY_POSITION
     ):
         return _known_stand(tags, kind, shape, parent.kind, parent.shape, parent.inherited)
@@ -332,6 +413,7 @@ def _stand(start: Start, kind: Kind, parent: OpenRun | None, task: str | None) -
         tags=tags,
         metadata=start.metadata,
         tool_call_id=start.tool_call_id,
+        row=row,
     )
     above = Above(
         kind=parent.kind,
@@ -341,7 +423,7 @@ def _stand(start: Start, kind: Kind, parent: OpenRun | None, task: str | None) -
         position=position,
         task_tries=tries,
     )
-    return _stand_at(place_of(started, above), tags, parent.inherited)
+    return _stand_at(place_of(started, above), tags, above)
 
 
 @lru_cache(maxsize=4096)
@@ -359,12 +441,25 @@ def _known_stand(
         if parent_kind is None or inherited is None
         else Above(kind=parent_kind, shape=parent_shape, inherited=inherited, task=None, position=0)
     )
-    return _stand_at(place_of(started, above), tags, inherited)
+    return _stand_at(place_of(started, above), tags, above)
 
 
-def _stand_at(place: Place, tags: tuple[str, ...], inherited: frozenset[str] | None) -> _Stand:
+def _stand_at(place: Place, tags: tuple[str, ...], above: Above | None) -> _Stand:
     attributes = {**attributes_of.of_place(place), **attributes_of.of_tags(tags)}
-    return _Stand(place, handed_down(tags, inherited), attributes)
+    inherited = None if above is None else above.inherited
+    return _Stand(place, handed_down(tags, inherited), _is_try(place, above), attributes)
+
+
+def _is_try(place: Place, above: Above | None) -> bool:
+    # Tries of LangGraph tasks are branches beside one another, candidates of a fallback no tries;
+    # those of a provider's SDK stand below the model call and are told only once they are over.
+    return (
+        place.role is Role.ATTEMPT
+        and place.fan_out is None
+        and above is not None
+        and above.kind not in _CALLS
+        and above.shape is not Shape.FALLBACKS
+    )
 
 
 def _whereabouts(parent: OpenRun | None) -> tuple[Context, str | None]:
@@ -388,31 +483,3 @@ def _below(parent: OpenRun, outer: Context) -> Context:
     if known is None or known[0] is not outer:
         known = parent.below = (outer, trace.set_span_in_context(parent.span, outer))
     return known[1]
-
-
-_POOLED = frozenset(
-    {
-        FanOutKind.PARALLEL,
-        FanOutKind.MAP,
-        FanOutKind.SEND,
-        FanOutKind.SUPERSTEP,
-        FanOutKind.TOOLS,
-    }
-)
-
-
-def _limit(place: Place, caller: Caller) -> int | None:
-    """Return the concurrency limit that holds for a branch, as far as it is known.
-
-    Without a request synchronous fan-outs run in a pool of the default size. An asynchronous
-    RunnableParallel ignores whatever was asked for.
-    """
-    if place.fan_out is None or place.fan_out not in _POOLED:
-        return None
-    if _in_event_loop():
-        return None if place.fan_out is FanOutKind.PARALLEL else caller.max_concurrency
-    return caller.max_concurrency or default_pool_size()
-
-
-def _in_event_loop() -> bool:
-    return asyncio._get_running_loop() is not None

@@ -86,6 +86,16 @@ def _head(analysis: RunAnalysis, out: Console, *, whole: bool) -> None:
                 style="dim",
             )
         )
+    swapped = [span for span in run.spans if span.result_swapped]
+    if swapped:
+        named = ", ".join(words.plain(words.span_label(span)) for span in swapped[:_REASONS_SHOWN])
+        out.print(
+            Text(
+                f"wrong result: the last try of {named} failed, yet another row's result was "
+                "returned for it (a defect of with_retry in batches)",
+                style="yellow",
+            )
+        )
     for repair in run.repairs[:3]:
         out.print(Text(f"mended: {words.plain(repair)}", style="yellow"))
     out.print()
@@ -163,6 +173,8 @@ def _longest(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
 def _branches(analysis: RunAnalysis, fan_out: FanOut, out: Console, *, whole: bool) -> None:
     span = analysis.run.span_by_id[fan_out.span_id]
     limit = "no limit" if fan_out.limit is None else f"limit {fan_out.limit:,}"
+    if fan_out.limit_ignored is not None:
+        limit += f"; limit {fan_out.limit_ignored:,} was asked for and is ignored"
     out.print()
     head = Text(f"{fan_out.kind.value} {words.plain(words.span_label(span))}", style="bold")
     head.append(

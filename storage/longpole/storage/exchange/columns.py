@@ -246,6 +246,7 @@ SPAN_COLUMNS: Final[tuple[Column[SpanRow], ...]] = (
     ),
     _fact("drag_ns", Cell.INTEGER, "ns", "how much sooner the run would end were the span instant"),
     _fact("cache_hit", Cell.FLAG, "", "whether a cache answered and no model was called"),
+    _fact("result_swapped", Cell.FLAG, "", "whether a failed row was handed another row's result"),
     _fact("model", Cell.TEXT, "", "the model that answered, else the one asked for"),
     _fact("provider", Cell.TEXT, "", "who serves the model"),
     *_USAGE,
@@ -267,6 +268,13 @@ SPAN_COLUMNS: Final[tuple[Column[SpanRow], ...]] = (
     ),
     _recorded(
         "fan_out_limit", "fan_out_limit", Cell.INTEGER, "spans", "concurrency limit of that fan-out"
+    ),
+    _recorded(
+        "limit_ignored",
+        "limit_ignored",
+        Cell.INTEGER,
+        "spans",
+        "limit that was asked for and is not kept",
     ),
     _recorded(
         "order.group", "order_group", Cell.TEXT, "", "siblings that share it run side by side"

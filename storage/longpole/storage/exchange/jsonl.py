@@ -93,6 +93,7 @@ def _span_object(run: Run, row: SpanRow) -> dict[str, Any]:
         "host": span.host,
         "fan_out": span.fan_out and span.fan_out.value,
         "fan_out_limit": span.fan_out_limit,
+        "limit_ignored": span.limit_ignored,
         "order_group": order.group,
         "order_seq": order.seq,
         "order_superstep": order.superstep,
@@ -304,6 +305,7 @@ def _span(fields: Fields) -> Span:
         attempt=_attempt(fields),
         fan_out=fields.member_or_none("fan_out", FanOutKind),
         fan_out_limit=fields.integer_or_none("fan_out_limit"),
+        limit_ignored=fields.integer_or_none("limit_ignored"),
         order=_order(fields),
         error=None
         if error is None
@@ -314,6 +316,7 @@ def _span(fields: Fields) -> Span:
         provider=fields.text_or_none("provider"),
         usage=_usage(fields.part_or_none("usage")),
         cache_hit=fields.flag("cache_hit"),
+        result_swapped=fields.flag("result_swapped"),
         langchain_run_id=fields.text_or_none("langchain_run_id"),
         host=fields.text_or_none("host"),
     )

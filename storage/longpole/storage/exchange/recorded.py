@@ -27,6 +27,7 @@ _KEYS_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "attempt": (semconv.LONGPOLE_ATTEMPT,),
     "fan_out": (semconv.LONGPOLE_FAN_OUT,),
     "fan_out_limit": (semconv.LONGPOLE_FAN_OUT_LIMIT,),
+    "limit_ignored": (semconv.LONGPOLE_FAN_OUT_LIMIT_IGNORED,),
     "order.group": (semconv.LONGPOLE_GROUP,),
     "order.seq": (semconv.LONGPOLE_SEQ,),
     "order.superstep": (semconv.LONGPOLE_SUPERSTEP,),
@@ -51,6 +52,7 @@ _KEYS_OF: Final[Mapping[str, tuple[str, ...]]] = {
         semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
     ),
     "cache_hit": (semconv.LONGPOLE_CACHE_HIT,),
+    "result_swapped": (semconv.LONGPOLE_RESULT_SWAPPED,),
     "langchain_run_id": (semconv.LONGPOLE_LANGCHAIN_RUN_ID,),
     "host": (semconv.LONGPOLE_HOST,),
 }
