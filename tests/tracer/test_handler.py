@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from langchain_core.caches import InMemoryCache
+from langchain_core.chat_history import InMemoryChatMessageHistory
 from langchain_core.documents import Document
-from langchain_core.messages import ToolCall
+from langchain_core.messages import HumanMessage, ToolCall
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import (
+    RouterRunnable,
     Runnable,
     RunnableBranch,
+    RunnableGenerator,
     RunnableLambda,
     RunnableParallel,
     RunnablePassthrough,
+    RunnableWithMessageHistory,
 )
+from langchain_core.runnables.config import ContextThreadPoolExecutor
 from langchain_core.tools import ToolException, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import RetryPolicy, interrupt
+from pydantic import BaseModel
 
+from longpole.analysis import analyse
 from longpole.model import FanOutKind, Kind, Status
 from longpole.storage import open_store
 from longpole.tracer import LongpoleHandler, record
@@ -529,3 +536,81 @@ def test_without_record_every_invoke_is_a_run(recording: Recording) -> None:
         step("row").invoke(row, recording.config)
 
     assert [run.name for run in recording.runs()] == ["row"] * 3
+
+
+def _threads(value: Any) -> Any:
+    with ContextThreadPoolExecutor() as pool:
+        return list(pool.map(step("below").invoke, [1, 2]))
+
+
+async def _to_threads(value: Any) -> Any:
+    return await asyncio.gather(*(asyncio.to_thread(step("below").invoke, n) for n in (1, 2)))
+
+
+async def _gathered(value: Any) -> Any:
+    return await asyncio.gather(*(step("below").ainvoke(n) for n in (1, 2)))
+
+
+async def _tasks(value: Any) -> Any:
+    return [await one for one in [asyncio.create_task(step("below").ainvoke(n)) for n in (1, 2)]]
+
+
+@pytest.mark.parametrize("body", [_threads, _to_threads, _gathered, _tasks])
+def test_calls_made_beside_one_another_in_a_function_stay_below_it(
+    recording: Recording, body: Callable[[Any], Any]
+) -> None:
+    asyncio.run(RunnableLambda(body, name="outer").ainvoke(1, recording.config))
+
+    lines = outline(recording.run())
+    assert lines == ["outer chain", "  below chain", "  below chain"]
+
+
+# Message histories are deprecated and still in use.
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainDeprecationWarning")
+@both
+def test_a_parallel_with_one_branch_is_no_fan_out(recording: Recording, invoke: Invoke) -> None:
+    class Answer(BaseModel):
+        text: str
+
+    class Structured(type(model())):  # type: ignore[misc]
+        def bind_tools(self, *args: Any, **kwargs: Any) -> Any:
+            return self
+
+    history = InMemoryChatMessageHistory()
+    remembered = RunnableWithMessageHistory(model(), lambda session_id: history)
+    invoke(
+        Structured(messages=model().messages).with_structured_output(Answer, include_raw=True),
+        "x",
+        recording.config,
+    )
+    invoke(
+        remembered,
+        [HumanMessage("x")],
+        recording.with_config(configurable={"session_id": "s1"}),
+    )
+
+    structured, remembering = recording.runs()
+    assert "raw" in {span.branch for span in structured.spans if span.fan_out is not None}
+    for run in (structured, remembering):
+        assert analyse(run, now_ns=run.root.end_ns or 0).fan_outs == ()
+
+
+def test_a_generator_and_a_router_keep_their_place(recording: Recording) -> None:
+    def shout(chunks: Iterator[str]) -> Iterator[str]:
+        for chunk in chunks:
+            yield chunk.upper()
+
+    routed: Runnable[Any, Any] = RunnableLambda(
+        lambda text: {"key": "loud", "input": text}, name="route"
+    )
+    loud: Runnable[Any, Any] = RunnableGenerator(shout)
+    router: Any = RouterRunnable({"loud": loud, "soft": step("soft")})
+    routed_chain: Runnable[Any, Any] = routed | router
+
+    assert routed_chain.invoke("a", recording.config) == "A"
+
+    assert outline(recording.run()) == [
+        "RunnableSequence chain",
+        "  route chain step step=1",
+        "  shout chain step step=2",
+    ]

@@ -7,13 +7,13 @@ LangGraph ignores a `max_concurrency` that stands among the `configurable` value
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from longpole.model.place import Place
 from longpole.model.run import FanOutKind
 from longpole.tracer.caller import Caller, default_pool_size
 from longpole.tracer.open_runs import OpenRun
+from longpole.tracer.submissions import is_in_loop
 
 _POOLED: Final = frozenset(
     {
@@ -41,7 +41,7 @@ def limits_of(place: Place, caller: Caller, parent: OpenRun | None) -> Limits:
     asked = caller.max_concurrency
     if asked is None and parent is not None:
         asked = parent.asked
-    in_loop = asyncio._get_running_loop() is not None
+    in_loop = is_in_loop()
     if in_loop and place.fan_out in _FREE_IN_LOOP:
         return None, asked or caller.ignored
     return asked or (None if in_loop else default_pool_size()), caller.ignored

@@ -8,6 +8,7 @@ later on is never given somebody else's wait.
 
 from __future__ import annotations
 
+import asyncio
 from contextvars import ContextVar
 from uuid import UUID
 
@@ -18,12 +19,14 @@ class Submission:
     Attributes:
         submitted_ns: when it was handed over, nanoseconds since the epoch.
         began_ns: when it got its place; `None` until then.
+        is_of_loop: whether an event loop handed it to its own pool.
     """
 
-    __slots__ = ("_taken_by", "began_ns", "submitted_ns")
+    __slots__ = ("_taken_by", "began_ns", "is_of_loop", "submitted_ns")
 
-    def __init__(self, submitted_ns: int) -> None:
+    def __init__(self, submitted_ns: int, *, is_of_loop: bool = False) -> None:
         self.submitted_ns = submitted_ns
+        self.is_of_loop = is_of_loop
         self.began_ns: int | None = None
         self._taken_by: UUID | None = None
 
@@ -52,3 +55,11 @@ def ready_ns(run: UUID | None, start_ns: int) -> int | None:
         return None
     wait_ns = submission.wait_for(run)
     return None if wait_ns is None else start_ns - wait_ns
+
+
+def is_in_loop() -> bool:
+    """Tell whether an event loop runs what starts here, itself or in its pool."""
+    if asyncio._get_running_loop() is not None:
+        return True
+    submission = SUBMISSION.get()
+    return submission is not None and submission.is_of_loop

@@ -49,7 +49,7 @@ class _Queued:
             isinstance(getattr(func, "__self__", None), Runnable) and func.__name__ == "invoke"
         )
         self._run = None if starts_run else _run_in(told)
-        self._submission = Submission(now_ns())
+        self._submission = Submission(now_ns(), is_of_loop=True)
 
     def run(self, work: Callable[[], Any]) -> Any:
         """Run the function, now that there is a thread for it."""
