@@ -71,7 +71,7 @@ def test_every_demo_run_is_shown_as_the_contract_says(store: Path) -> None:
         "send",
         "superstep",
         "tools",
-        "record",
+        "batch",
     }
     assert any(one["run"]["retries"] and one["run"]["fallbacks"] for one in shown)
     assert any(one["run"]["cost_usd"] is not None for one in shown)

@@ -117,16 +117,22 @@ def test_the_wait_is_the_time_until_the_place_was_free(recording: Recording) -> 
         with ContextThreadPoolExecutor(max_workers=1) as pool:
             pool.submit(row.invoke, 0)
             assert is_first_running.wait(30)
+            step("before").invoke(0)
             pool.submit(row.invoke, 1)
+            step("after").invoke(0)
             is_second_submitted.set()
 
     RunnableLambda(outer, name="outer").invoke(1, recording.config)
 
-    first, second = spans_named(recording.run(), "row")
-    assert first.ready_ns is not None
-    assert second.ready_ns is not None
-    assert first.ready_ns <= first.start_ns <= second.ready_ns
-    assert second.ready_ns < (first.end_ns or 0) <= second.start_ns
+    run = recording.run()
+    first, second = spans_named(run, "row")
+    (before,), (after,) = spans_named(run, "before"), spans_named(run, "after")
+    assert first.end_ns is not None
+    assert before.end_ns is not None
+    assert second.queue_wait_ns is not None
+    # It was submitted between the two marks, and its place was free when the first row had ended.
+    assert first.end_ns - after.start_ns < second.queue_wait_ns
+    assert second.queue_wait_ns < second.start_ns - before.end_ns
 
 
 def test_work_before_a_run_is_no_wait_of_it(recording: Recording) -> None:
