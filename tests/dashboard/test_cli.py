@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 from click import Command, Group
 from click.testing import CliRunner, Result
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableLambda, RunnableParallel
 
 from longpole.analysis import analyse
 from longpole.dashboard.cli.main import main
@@ -423,3 +424,35 @@ def test_a_pipe_that_closes_early_is_no_accident(store: Path) -> None:
     child.wait(60)
 
     assert "Traceback" not in said
+
+
+def test_show_tells_a_limit_that_is_ignored_and_a_result_that_is_another_rows(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "runs.db"
+    handler = LongpoleHandler(str(path))
+
+    def work(value: int) -> int:
+        if value == 9 or (value == 1 and next(tries)):
+            raise ValueError(f"no {value}")
+        return value
+
+    tries = iter([True, False])
+    row = RunnableLambda(work, name="row").with_retry(
+        stop_after_attempt=2, wait_exponential_jitter=False
+    )
+    assert row.batch([1, 9], {"callbacks": [handler]}) == [1, 1]
+    both = RunnableParallel(a=RunnableLambda(str), b=RunnableLambda(str))
+    asyncio.run(both.ainvoke(1, {"callbacks": [handler], "max_concurrency": 1}))
+    assert handler.flush(30.0)
+    handler.close()
+
+    batch, parallel = sorted(runs_in(path), key=lambda run: run.root.start_ns)
+    shown = longpole("show", batch.run_id, store=path).output
+    assert "wrong result: the last try of row[1] failed" in shown
+    told = as_json("show", batch.run_id, store=path)
+    assert [span["branch"] for span in told["spans"] if span["result_swapped"]] == ["1"]
+    shown = longpole("show", parallel.run_id, store=path).output
+    assert "no limit; limit 1 was asked for and is ignored" in shown
+    (fan_out,) = as_json("show", parallel.run_id, store=path)["fan_outs"]
+    assert (fan_out["limit"], fan_out["limit_ignored"]) == (None, 1)
