@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 from langchain_core.runnables import RunnableConfig
 
 from longpole.model import Run, Span
 from longpole.storage import Content, RunQuery, open_store
-from longpole.tracer import LongpoleHandler
+from longpole.tracer import LongpoleHandler, hooks
 
 
 @dataclass
@@ -103,3 +104,18 @@ def _words(span: Span) -> str:
 
 def spans_named(run: Run, name: str) -> list[Span]:
     return [span for span in run.spans if span.name == name]
+
+
+Unheld = Callable[[], None]
+
+
+@pytest.fixture
+def unheld(monkeypatch: pytest.MonkeyPatch) -> Unheld:
+    """Call it to take all patches out, as if no handler had ever been there."""
+
+    def take_out() -> None:
+        for patch in (*hooks.ALWAYS, *hooks.CURRENT_SPAN, *hooks.CALLS, *hooks.BATCHES):
+            monkeypatch.setattr(patch, "_holders", WeakSet())
+            patch.release(patch)
+
+    return take_out

@@ -27,9 +27,9 @@ from langchain_core.runnables.retry import RunnableRetry
 
 from longpole.analysis import analyse
 from longpole.model import FanOutKind, Role, Run, Span, Status
-from longpole.tracer import LongpoleHandler, install, probes, record, uninstall
+from longpole.tracer import LongpoleHandler, install, record, uninstall
 from tests.tracer.chains import failing, model, step
-from tests.tracer.conftest import Recording, outline, read_runs, spans_named
+from tests.tracer.conftest import Recording, Unheld, outline, read_runs, spans_named
 
 Form = Callable[[Runnable[Any, Any], list[Any], Any], list[Any]]
 
@@ -470,9 +470,8 @@ def test_wrapped_functions_look_like_the_originals(recording: Recording) -> None
     assert inspect.isgeneratorfunction(Runnable.batch_as_completed)
 
 
-def test_the_originals_come_back(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probes, "_holders", set())
-    probes.release(object())
+def test_the_originals_come_back(recording: Recording, unheld: Unheld) -> None:
+    unheld()
     originals = [vars(owner)[name] for owner, name in WRAPPED]
     assert not any(hasattr(original, "__wrapped__") for original in originals)
 
@@ -486,10 +485,9 @@ def test_the_originals_come_back(recording: Recording, monkeypatch: pytest.Monke
 
 
 def test_without_probes_rows_are_runs_of_their_own(
-    recording: Recording, monkeypatch: pytest.MonkeyPatch
+    recording: Recording, monkeypatch: pytest.MonkeyPatch, unheld: Unheld
 ) -> None:
-    monkeypatch.setattr(probes, "_holders", set())
-    probes.release(object())
+    unheld()
     monkeypatch.setenv("LONGPOLE_PROBES", "false")
     handler = LongpoleHandler(str(recording.path))
     step("row").batch([1, 2], {"callbacks": [handler]})

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 import pytest
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableParallel
@@ -26,7 +25,7 @@ from longpole.tracer import context as tracer_context
 from longpole.tracer.context import current_body
 from tests.tracer.bodies import ASYNC, SYNC, AsyncScenario, Bodies, Scenario
 from tests.tracer.chains import step
-from tests.tracer.conftest import Recording, outline, read_runs, spans_named
+from tests.tracer.conftest import Recording, Unheld, outline, read_runs, spans_named
 
 
 @dataclass
@@ -256,16 +255,14 @@ def test_nothing_is_held_after_many_runs(recording: Recording) -> None:
     assert recording.handler.stats().open == 0
 
 
-def test_uninstall_puts_the_stock_context_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stock = ContextVarsRuntimeContext()
-    monkeypatch.setattr(context, "_RUNTIME_CONTEXT", stock)
-    monkeypatch.setattr(tracer_context, "_wanted_by", WeakSet())
+def test_uninstall_puts_the_stock_context_back(tmp_path: Path, unheld: Unheld) -> None:
+    unheld()
+    stock = context._RUNTIME_CONTEXT
     install(str(tmp_path / "runs.db"))
     beneath = getattr(context._RUNTIME_CONTEXT, "beneath", None)
     uninstall()
 
+    assert type(stock) is ContextVarsRuntimeContext
     assert beneath is stock
     assert context._RUNTIME_CONTEXT is stock
 

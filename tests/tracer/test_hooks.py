@@ -1,4 +1,4 @@
-"""Hooks are in place as long as a handler wants them, and leave nothing behind."""
+"""A handler's patches are in place as long as it wants them, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -6,82 +6,97 @@ import logging
 from typing import Any
 
 import pytest
+from langchain_core.callbacks.base import BaseCallbackManager
 from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from langchain_core.language_models import BaseChatModel, BaseLLM, llms
 from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import Runnable
+from langchain_core.runnables import config as runnables_config
 from langchain_core.runnables.fallbacks import RunnableWithFallbacks
 from langchain_core.tools import BaseTool
+from langsmith.run_trees import RunTree
+from opentelemetry import context as otel_context
 
-from longpole.tracer import caches, embeddings, sdk_retries, sdk_tokens, unended
-from longpole.tracer.hooks import Hook, Hooks
+from longpole.tracer import (
+    caches,
+    context,
+    embeddings,
+    hooks,
+    probes,
+    sdk_retries,
+    sdk_tokens,
+    traceables,
+    unended,
+)
+from longpole.tracer.patches import Patch
 from longpole.tracer.sdk_retries import LOGGERS
+from tests.tracer.conftest import Unheld
 
-HOOKED: tuple[object, ...] = (
+PATCHED: tuple[object, ...] = (
+    BaseCallbackManager,
     BaseChatModel,
     BaseLLM,
     BaseRetriever,
     BaseTool,
     DeterministicFakeEmbedding,
     Embeddings,
+    RunTree,
+    Runnable,
     RunnableWithFallbacks,
     llms,
+    otel_context,
+    runnables_config,
     *map(logging.getLogger, LOGGERS),
 )
 
 
 class Handler:
-    """Stands for any that wants the hooks."""
+    """Stands for one that wants the patches."""
 
 
 def as_they_are() -> list[dict[str, Any]]:
-    return [dict(vars(owner)) for owner in HOOKED]
+    return [dict(vars(owner)) for owner in PATCHED]
 
 
 @pytest.mark.parametrize(
-    "hook",
-    [unended.hook, caches.hook, embeddings.hook, sdk_retries.hook],
-    ids=["unended", "caches", "embeddings", "sdk_retries"],
+    "patch",
+    [module.PATCH for module in (unended, caches, embeddings, sdk_retries, traceables, context)]
+    + [probes.PATCH],
+    ids=["unended", "caches", "embeddings", "sdk_retries", "traceables", "context", "probes"],
 )
-def test_a_hook_changes_something_and_puts_it_back(hook: Hook) -> None:
-    before = as_they_are()
-    stop = hook()
-    while_hooked = as_they_are()
-    stop()
+def test_a_patch_changes_something_and_puts_it_back(unheld: Unheld, patch: Patch) -> None:
+    unheld()
+    before, handler = as_they_are(), Handler()
+    patch.hold(handler)
+    while_held = as_they_are()
+    patch.release(handler)
 
-    assert while_hooked != before
+    assert while_held != before
     assert as_they_are() == before
 
 
-def test_the_sdks_methods_are_put_back() -> None:
+def test_the_sdks_methods_are_put_back(unheld: Unheld) -> None:
     from openai.resources.embeddings import AsyncEmbeddings
     from openai.resources.embeddings import Embeddings as SdkEmbeddings
 
-    sdk_tokens.hook()()
-    before = [vars(SdkEmbeddings)["create"], vars(AsyncEmbeddings)["create"]]
+    unheld()
+    before, handler = [vars(SdkEmbeddings)["create"], vars(AsyncEmbeddings)["create"]], Handler()
+    sdk_tokens.PATCH.hold(handler)
     with sdk_tokens.counting([]):
         pass
-    while_hooked = [vars(SdkEmbeddings)["create"], vars(AsyncEmbeddings)["create"]]
-    sdk_tokens.hook()()
+    while_held = [vars(SdkEmbeddings)["create"], vars(AsyncEmbeddings)["create"]]
+    sdk_tokens.PATCH.release(handler)
 
-    assert while_hooked != before
+    assert while_held != before
     assert [vars(SdkEmbeddings)["create"], vars(AsyncEmbeddings)["create"]] == before
 
 
-def test_hooks_are_in_place_while_anybody_wants_them() -> None:
-    said: list[str] = []
+def test_a_handler_that_wants_less_leaves_the_rest_alone(unheld: Unheld) -> None:
+    unheld()
+    before, handler = as_they_are(), Handler()
+    hooks.hold(handler, current_span=False, calls=False, batches=False)
+    changed = [owner for owner, was in zip(PATCHED, before, strict=True) if vars(owner) != was]
+    hooks.release(handler)
 
-    def hook() -> Any:
-        said.append("in")
-        return lambda: said.append("out")
-
-    hooks, first, second = Hooks([hook]), Handler(), Handler()
-    hooks.put_in_place(first)
-    hooks.put_in_place(second)
-    hooks.let_go(first)
-    assert said == ["in"]
-
-    hooks.let_go(second)
-    assert said == ["in", "out"]
-
-    hooks.put_in_place(first)
-    assert said == ["in", "out", "in"]
+    assert changed == [RunTree]
+    assert as_they_are() == before

@@ -14,12 +14,11 @@ import langsmith
 import pytest
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableParallel
 from langsmith import traceable
-from langsmith.run_trees import RunTree
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from longpole.model import Kind, Status
-from longpole.tracer import LongpoleHandler, LongpoleSpanProcessor, traceables
+from longpole.tracer import LongpoleHandler, LongpoleSpanProcessor
 from tests.langsmith.server import API_KEY, StandIn
 from tests.tracer.chains import map_reduce_graph, step
 from tests.tracer.conftest import Recording, outline, spans_named
@@ -246,17 +245,3 @@ def test_content_and_redaction_hold_for_traceables(tmp_path: Path, tracing: Stan
     assert len(recording.run().spans) == 2
     stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"secret" not in stored
-
-
-def test_langsmiths_methods_are_put_back_when_nobody_watches(recording: Recording) -> None:
-    watchers = list(traceables._watchers)
-    assert recording.handler in watchers
-    stock = vars(RunTree.post)["__wrapped__"]
-    try:
-        for watcher in watchers:
-            assert RunTree.post is not stock
-            traceables.unwatch_for(watcher)
-        assert RunTree.post is stock
-    finally:
-        for watcher in watchers:
-            traceables.watch_for(watcher)

@@ -23,6 +23,7 @@ from langchain_core.runnables.router import RouterRunnable
 from longpole.tracer.batches import Batch, current_batch
 from longpole.tracer.clock import now_ns
 from longpole.tracer.content import clean_text, type_name
+from longpole.tracer.patches import Wrap
 from longpole.tracer.spans import UMBRELLA
 from longpole.tracer.submissions import Submission
 from longpole.tracer.submitting import begin
@@ -33,7 +34,7 @@ _FRAMEWORK: Final = ("langchain_core.", "langgraph.")
 _MAPPING: Final = frozenset({"_invoke", "_ainvoke"})
 
 
-def _of_batch(owner: type, original: Callable[..., Any]) -> Callable[..., Any]:
+def _of_batch(original: Callable[..., Any]) -> Callable[..., Any]:
     def batch(*args: Any, **kwargs: Any) -> Any:
         call = _call(args, kwargs, sys._getframe(1))
         if call is None:
@@ -52,7 +53,7 @@ def _of_batch(owner: type, original: Callable[..., Any]) -> Callable[..., Any]:
     return batch
 
 
-def _of_abatch(owner: type, original: Callable[..., Any]) -> Callable[..., Any]:
+def _of_abatch(original: Callable[..., Any]) -> Callable[..., Any]:
     async def abatch(*args: Any, **kwargs: Any) -> Any:
         call = _call(args, kwargs, sys._getframe(1))
         if call is None:
@@ -71,7 +72,7 @@ def _of_abatch(owner: type, original: Callable[..., Any]) -> Callable[..., Any]:
     return abatch
 
 
-def _of_batch_as_completed(owner: type, original: Callable[..., Any]) -> Callable[..., Any]:
+def _of_batch_as_completed(original: Callable[..., Any]) -> Callable[..., Any]:
     def batch_as_completed(*args: Any, **kwargs: Any) -> Iterator[Any]:
         call = _call(args, kwargs, sys._getframe(1))
         if call is None:
@@ -87,11 +88,13 @@ def _of_batch_as_completed(owner: type, original: Callable[..., Any]) -> Callabl
     return batch_as_completed
 
 
-def _of_abatch_as_completed(owner: type, original: Callable[..., Any]) -> Callable[..., Any]:
+def _of_abatch_as_completed(original: Callable[..., Any]) -> Callable[..., Any]:
+    is_default = original.__qualname__ == f"{Runnable.__name__}.{original.__name__}"
+
     async def abatch_as_completed(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         call = _call(args, kwargs, sys._getframe(1))
         batch = call or current_batch()
-        if owner is Runnable and batch is not None and not batch.is_dealt:
+        if is_default and batch is not None and not batch.is_dealt:
             # Its tasks are made where nothing can be wrapped; what they call is the runnable.
             args = (_RowsOf(args[0], batch, _asked(_config(args, kwargs))), *args[1:])
         rows = original(*args, **kwargs)
@@ -112,13 +115,13 @@ def _of_abatch_as_completed(owner: type, original: Callable[..., Any]) -> Callab
     return abatch_as_completed
 
 
-WRAPS: Final[Mapping[str, Callable[[type, Any], Callable[..., Any]]]] = {
+WRAPS: Final[Mapping[str, Wrap]] = {
     "batch": _of_batch,
     "abatch": _of_abatch,
     "batch_as_completed": _of_batch_as_completed,
     "abatch_as_completed": _of_abatch_as_completed,
 }
-"""What stands in for each method, given the class that defines it and the original."""
+"""What stands in for each method."""
 
 
 def _call(args: tuple[Any, ...], kwargs: Mapping[str, Any], caller: FrameType) -> Batch | None:

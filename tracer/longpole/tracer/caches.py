@@ -9,12 +9,11 @@ Source: `get_prompts` and `aget_prompts` in `langchain_core.language_models.llms
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.language_models import llms
 from langchain_core.outputs import LLMResult
@@ -25,34 +24,36 @@ from longpole.tracer.attributes import Attributes
 from longpole.tracer.caller import find_caller
 from longpole.tracer.content import capture, clean_text
 from longpole.tracer.inside import Recorder, recorders_among
+from longpole.tracer.patches import Patch
 from longpole.tracer.spans import Start
 from longpole.tracer.usage import read_answer
 
 
-def hook() -> Callable[[], None]:
-    """Look at what text models get from the cache; returns what stops it."""
-    ask, ask_async = llms.get_prompts, llms.aget_prompts
+def _put(patch: Patch) -> None:
+    """Look at what text models get from the cache."""
+    patch.replace(llms, "get_prompts", _function)
+    patch.replace(llms, "aget_prompts", _coroutine)
 
-    @functools.wraps(ask)
+
+PATCH: Final = Patch(_put)
+
+
+def _function(ask: Callable[..., Any]) -> Callable[..., Any]:
     def asked(params: dict[str, Any], prompts: list[str], *args: Any, **kwargs: Any) -> Any:
         answer = ask(params, prompts, *args, **kwargs)
         _hits(answer[0], params, prompts, sys._getframe(1))
         return answer
 
-    @functools.wraps(ask_async)
-    async def asked_async(
-        params: dict[str, Any], prompts: list[str], *args: Any, **kwargs: Any
-    ) -> Any:
-        answer = await ask_async(params, prompts, *args, **kwargs)
+    return asked
+
+
+def _coroutine(ask: Callable[..., Any]) -> Callable[..., Any]:
+    async def asked(params: dict[str, Any], prompts: list[str], *args: Any, **kwargs: Any) -> Any:
+        answer = await ask(params, prompts, *args, **kwargs)
         _hits(answer[0], params, prompts, sys._getframe(1))
         return answer
 
-    llms.get_prompts, llms.aget_prompts = asked, asked_async
-
-    def stop() -> None:
-        llms.get_prompts, llms.aget_prompts = ask, ask_async
-
-    return stop
+    return asked
 
 
 def _hits(

@@ -17,8 +17,6 @@ in tasks of their own, and the consumer of a stream shares the context that the 
 from __future__ import annotations
 
 import sys
-import threading
-import weakref
 from collections.abc import Callable, Container
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
@@ -38,6 +36,7 @@ from longpole.model.place import Shape
 from longpole.model.run import Kind
 from longpole.tracer.content import Redact
 from longpole.tracer.current_span import CurrentSpan
+from longpole.tracer.patches import Patch
 
 if TYPE_CHECKING:
     from longpole.storage import SpanEvent
@@ -321,24 +320,10 @@ def outer_context() -> Context:
     return runtime.base() if isinstance(runtime, RunContext) else runtime.get_current()
 
 
-# --- installing -------------------------------------------------------------------------------
-
-_lock = threading.Lock()
-_wanted_by: weakref.WeakSet[Any] = weakref.WeakSet()
-
-
-def install_for(owner: object) -> None:
-    """Put `RunContext` in place, over whatever runtime context is there."""
-    with _lock:
-        _wanted_by.add(owner)
-        if not isinstance(otel_context._RUNTIME_CONTEXT, RunContext):
-            otel_context._RUNTIME_CONTEXT = RunContext(otel_context._RUNTIME_CONTEXT)
+def _put(patch: Patch) -> None:
+    if not isinstance(otel_context._RUNTIME_CONTEXT, RunContext):
+        patch.replace(otel_context, "_RUNTIME_CONTEXT", RunContext)
 
 
-def uninstall_for(owner: object) -> None:
-    """Put back what was there when nobody else wants it; left alone if somebody put his over it."""
-    with _lock:
-        _wanted_by.discard(owner)
-        runtime = otel_context._RUNTIME_CONTEXT
-        if not _wanted_by and isinstance(runtime, RunContext):
-            otel_context._RUNTIME_CONTEXT = runtime.beneath
+PATCH: Final = Patch(_put)
+"""Lays the current run's span over OpenTelemetry's context."""

@@ -9,12 +9,11 @@ LangChain's classes hand on nothing but the vectors.
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from langchain_core.embeddings import Embeddings
 
@@ -28,6 +27,7 @@ from longpole.tracer.caller import UNKNOWN_CALLER
 from longpole.tracer.content import capture, clean_text, instance_dict
 from longpole.tracer.endings import describe, status_of
 from longpole.tracer.inside import Inside, Recorder, body_of, holding, surroundings
+from longpole.tracer.patches import Patch, classes_from
 from longpole.tracer.spans import Start
 
 _METHODS: Final = ("embed_documents", "embed_query", "aembed_documents", "aembed_query")
@@ -51,59 +51,31 @@ class _Call:
 _CALL: ContextVar[_Call | None] = ContextVar("longpole_embedding", default=None)
 
 
-class _Replaced(NamedTuple):
-    owner: type
-    name: str
-    before: _Method
-
-
-def hook() -> Callable[[], None]:
-    """Wrap the classes that exist, and others as they are made; returns what unwraps all."""
-    replaced: list[_Replaced] = []
+def _put(patch: Patch) -> None:
+    """Wrap the classes that exist, and others as they are made."""
 
     def made(cls: type[Any], /, **kwargs: Any) -> None:
         super(Embeddings, cls).__init_subclass__(**kwargs)
-        _wrap(cls, replaced)
+        _wrap(patch, cls)
 
-    before = vars(Embeddings).get("__init_subclass__")
-    setattr(Embeddings, "__init_subclass__", classmethod(made))  # noqa: B010 - mypy knows better
-    for cls in _below(Embeddings):
-        _wrap(cls, replaced)
-
-    def stop() -> None:
-        if before is None:
-            delattr(Embeddings, "__init_subclass__")
-        else:
-            setattr(Embeddings, "__init_subclass__", before)  # noqa: B010
-        for owner, name, method in reversed(replaced):
-            setattr(owner, name, method)
-        replaced.clear()
-
-    return stop
+    patch.replace(Embeddings, "__init_subclass__", lambda before: classmethod(made))
+    for cls in classes_from(Embeddings):
+        if cls is not Embeddings:
+            _wrap(patch, cls)
 
 
-def _below(cls: type[Any]) -> list[type[Any]]:
-    found: dict[type[Any], None] = {}
-    work = list(cls.__subclasses__())
-    while work:
-        below = work.pop()
-        if below not in found:
-            found[below] = None
-            work.extend(below.__subclasses__())
-    return list(found)
+PATCH: Final = Patch(_put)
 
 
-def _wrap(cls: type[Any], replaced: list[_Replaced]) -> None:
+def _wrap(patch: Patch, cls: type[Any]) -> None:
     for name in _METHODS:
         method = vars(cls).get(name)
         if inspect.isfunction(method):
             wrap = _coroutine if inspect.iscoroutinefunction(method) else _function
-            setattr(cls, name, wrap(method))
-            replaced.append(_Replaced(cls, name, method))
+            patch.replace(cls, name, wrap)
 
 
 def _function(before: _Method) -> _Method:
-    @functools.wraps(before)
     def embed(self: Any, *args: Any, **kwargs: Any) -> Any:
         with _recorded(self, args, kwargs) as call:
             vectors = before(self, *args, **kwargs)
@@ -114,7 +86,6 @@ def _function(before: _Method) -> _Method:
 
 
 def _coroutine(before: _Method) -> _Method:
-    @functools.wraps(before)
     async def embed(self: Any, *args: Any, **kwargs: Any) -> Any:
         with _recorded(self, args, kwargs) as call:
             vectors = await before(self, *args, **kwargs)

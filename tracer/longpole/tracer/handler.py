@@ -21,18 +21,18 @@ from opentelemetry.sdk.trace import TracerProvider
 from longpole.model.run import Kind, SpanError
 from longpole.model.settings import Settings, read_settings
 from longpole.tracer import attributes as attributes_of
-from longpole.tracer import probes
+from longpole.tracer import hooks as hooks_of
 from longpole.tracer.attributes import Attributes
 from longpole.tracer.caller import find_caller
 from longpole.tracer.clock import Clock, now_ns
 from longpole.tracer.content import Captured, Redact, capture, clean_text, type_name
-from longpole.tracer.context import Terms, enter, hand_over, install_for
-from longpole.tracer.hooks import HOOKS
+from longpole.tracer.context import Terms, enter, hand_over
 from longpole.tracer.inside import Inside, Recorder, entered
 from longpole.tracer.pipeline import HandlerStats, pipeline_for
+from longpole.tracer.probes import renew as renew_probes
 from longpole.tracer.spans import Start
 from longpole.tracer.trace_policy import policy_of_start, recorded_output
-from longpole.tracer.traceables import adopt, watch_for
+from longpole.tracer.traceables import adopt
 from longpole.tracer.tries import retry_told
 from longpole.tracer.usage import read_answer
 
@@ -77,6 +77,8 @@ class LongpoleHandler(BaseCallbackHandler):
         hooks: whether what callbacks do not tell is seen too: tries inside a provider's SDK,
             embeddings, answers of a text model's cache, the moment a model call is cancelled;
             default: the setting.
+        probes: whether the rows of a batch are one run, with queue waits measured where work is
+            submitted; default: the setting.
         clock: nanoseconds since the epoch; for tests.
 
     Raises:
@@ -97,6 +99,7 @@ class LongpoleHandler(BaseCallbackHandler):
         redact: Redact | None = None,
         current_span: bool | None = None,
         hooks: bool | None = None,
+        probes: bool | None = None,
         clock: Clock = now_ns,
     ) -> None:
         settings: Settings = read_settings()
@@ -115,9 +118,6 @@ class LongpoleHandler(BaseCallbackHandler):
             limit=self._limit,
             redact=redact,
         )
-        if self._terms.shows_span:
-            install_for(self)
-        watch_for(self)
         self.recorder = Recorder(
             spans=self._spans,
             clock=clock,
@@ -127,10 +127,12 @@ class LongpoleHandler(BaseCallbackHandler):
             hooked=settings.hooks if hooks is None else hooks,
             swallow=self._swallow,
         )
-        if self.recorder.hooked:
-            HOOKS.put_in_place(self)
-        if settings.probes:
-            probes.hold(self)
+        hooks_of.hold(
+            self,
+            current_span=self._terms.shows_span,
+            calls=self.recorder.hooked,
+            batches=settings.probes if probes is None else probes,
+        )
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until all that was recorded is in the database; whether it is."""
@@ -390,7 +392,7 @@ class LongpoleHandler(BaseCallbackHandler):
         serialized, run_id, parent_run_id, tags, metadata, kwargs = told
         try:
             if parent_run_id is None:
-                probes.renew()
+                renew_probes()
             start = Start(
                 uuid=run_id,
                 parent_uuid=parent_run_id,

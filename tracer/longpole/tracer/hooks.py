@@ -1,53 +1,55 @@
-"""What LangChain's callbacks do not tell is seen through hooks; all of them are set and taken here.
+"""What a handler wants to see beside the callbacks; all patches are held and released here.
 
-They replace a few methods of LangChain's and listen to two loggers (see the files below); whatever
-no handler of ours is around for passes straight through. The first handler that wants them puts
-them in place, and `let_go` of the last takes them out again.
+Each of the files named below replaces a few functions of LangChain, LangGraph, LangSmith, an SDK or
+OpenTelemetry (see `patches`) and says what that shows. Whatever no handler of ours is around for
+passes straight through.
 """
 
 from __future__ import annotations
 
-import os
-import threading
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from longpole.tracer import caches, embeddings, sdk_retries, sdk_tokens, unended
-
-Hook = Callable[[], Callable[[], None]]
-"""Puts something in place and returns what takes it out again."""
-
-
-class Hooks:
-    """Hooks that are in place as long as somebody wants them."""
-
-    def __init__(self, hooks: Sequence[Hook]) -> None:
-        self._hooks = hooks
-        self._lock = threading.Lock()
-        self._wanted_by: weakref.WeakSet[object] = weakref.WeakSet()
-        self._stops: list[Callable[[], None]] = []
-
-    def put_in_place(self, handler: object) -> None:
-        """Put the hooks in place, unless they are, for as long as this handler wants them."""
-        with self._lock:
-            self._wanted_by.add(handler)
-            if not self._stops:
-                self._stops.extend(hook() for hook in self._hooks)
-
-    def let_go(self, handler: object) -> None:
-        """Take the hooks out unless another handler wants them."""
-        with self._lock:
-            self._wanted_by.discard(handler)
-            while self._stops and not self._wanted_by:
-                self._stops.pop()()
-
-    def forget_lock(self) -> None:
-        """Make a new lock: in a forked child the thread that held the old one is gone."""
-        self._lock = threading.Lock()
-
-
-HOOKS: Final = Hooks(
-    (unended.hook, caches.hook, embeddings.hook, sdk_retries.hook, sdk_tokens.hook)
+from longpole.tracer import (
+    caches,
+    context,
+    embeddings,
+    probes,
+    sdk_retries,
+    sdk_tokens,
+    traceables,
+    unended,
 )
-os.register_at_fork(after_in_child=HOOKS.forget_lock)
+from longpole.tracer.patches import Patch
+
+ALWAYS: Final[Sequence[Patch]] = (traceables.PATCH,)
+CURRENT_SPAN: Final[Sequence[Patch]] = (context.PATCH,)
+"""OpenTelemetry's current span (`LONGPOLE_CURRENT_SPAN`)."""
+CALLS: Final[Sequence[Patch]] = (
+    unended.PATCH,
+    caches.PATCH,
+    embeddings.PATCH,
+    sdk_retries.PATCH,
+    sdk_tokens.PATCH,
+)
+"""What happens inside model calls, and ends that nobody tells (`LONGPOLE_HOOKS`)."""
+BATCHES: Final[Sequence[Patch]] = (probes.PATCH,)
+"""Rows of batches, and queue waits (`LONGPOLE_PROBES`)."""
+
+
+def hold(handler: object, *, current_span: bool, calls: bool, batches: bool) -> None:
+    """Put in place what a handler wants, for as long as it lives or until `release`."""
+    wanted = (
+        *ALWAYS,
+        *(CURRENT_SPAN if current_span else ()),
+        *(CALLS if calls else ()),
+        *(BATCHES if batches else ()),
+    )
+    for patch in wanted:
+        patch.hold(handler)
+
+
+def release(handler: object) -> None:
+    """Take out what only this handler wanted."""
+    for patch in (*ALWAYS, *CURRENT_SPAN, *CALLS, *BATCHES):
+        patch.release(handler)

@@ -15,11 +15,8 @@ from typing import Any
 
 from langchain_core.tracers import context as langchain_context
 
-from longpole.tracer import probes
-from longpole.tracer.context import uninstall_for
+from longpole.tracer import hooks
 from longpole.tracer.handler import LongpoleHandler
-from longpole.tracer.hooks import HOOKS
-from longpole.tracer.traceables import unwatch_for
 
 _lock = threading.Lock()
 _installed: tuple[LongpoleHandler, ContextVar[Any]] | None = None
@@ -83,11 +80,8 @@ def _hooked(handler: LongpoleHandler) -> ContextVar[Any]:
 
 
 def _detach(handler: LongpoleHandler, variable: ContextVar[Any]) -> None:
-    hooks = langchain_context._configure_hooks
+    configured = langchain_context._configure_hooks
     # LangChain offers no way to take a hook back; it reads this list anew for every run.
-    hooks[:] = [hook for hook in hooks if hook[0] is not variable]
-    uninstall_for(handler)
-    unwatch_for(handler)
-    HOOKS.let_go(handler)
+    configured[:] = [hook for hook in configured if hook[0] is not variable]
+    hooks.release(handler)
     handler.close()
-    probes.release(handler)

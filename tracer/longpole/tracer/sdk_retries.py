@@ -12,12 +12,14 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from longpole.model.run import Kind, SpanError
 from longpole.tracer.content import type_name
 from longpole.tracer.endings import describe, status_code_of
 from longpole.tracer.inside import Inside, surroundings
+from longpole.tracer.patches import Patch
 from longpole.tracer.tries import try_failed
 
 LOGGERS: Final = ("openai._base_client", "anthropic._base_client")
@@ -25,38 +27,25 @@ _SAID: Final = "Retrying request"
 _CALLS: Final = frozenset({Kind.LLM, Kind.EMBEDDING})
 
 
-def hook() -> Callable[[], None]:
-    """Listen to the SDKs' loggers; returns what stops it."""
-    stops = [_listen(logging.getLogger(name)) for name in LOGGERS]
-
-    def stop() -> None:
-        for stop_one in stops:
-            stop_one()
-
-    return stop
+def _put(patch: Patch) -> None:
+    """Listen to the SDKs' loggers."""
+    for name in LOGGERS:
+        library = name.partition(".")[0]
+        patch.replace(logging.getLogger(name), "info", partial(_listening, library=library))
 
 
-def _listen(logger: logging.Logger) -> Callable[[], None]:
-    before, own = logger.info, vars(logger).get("info")
+PATCH: Final = Patch(_put)
 
+
+def _listening(before: Callable[..., None], *, library: str) -> Callable[..., None]:
     def info(msg: object, *args: Any, **kwargs: Any) -> None:
         if type(msg) is str and msg.startswith(_SAID):
-            _retrying(logger.name.partition(".")[0], args)
+            _retrying(library, args)
         # Whoever reads the record must find the SDK's line in it, not this one.
         kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
         before(msg, *args, **kwargs)
 
-    vars(logger)["info"] = info
-
-    def stop() -> None:
-        if vars(logger).get("info") is not info:
-            return  # somebody replaced it after us
-        if own is None:
-            del vars(logger)["info"]
-        else:
-            vars(logger)["info"] = own
-
-    return stop
+    return info
 
 
 def _retrying(library: str, told: tuple[Any, ...]) -> None:

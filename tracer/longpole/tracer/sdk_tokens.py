@@ -8,7 +8,6 @@ Source: `openai.resources.embeddings`.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from longpole.tracer.inside import holding
+from longpole.tracer.patches import Patch
 
 _MODULE: Final = "openai.resources.embeddings"
 _CLASSES: Final = ("Embeddings", "AsyncEmbeddings")
@@ -24,35 +24,28 @@ _METHOD: Final = "create"
 
 _Method = Callable[..., Any]
 _COUNTED: ContextVar[list[int] | None] = ContextVar("longpole_tokens", default=None)
-_wrapped: dict[type, _Method] = {}
 
 
 def counting(tokens: list[int]) -> AbstractContextManager[None]:
     """Append to `tokens` what each answer within says it used."""
-    module = sys.modules.get(_MODULE)
-    for cls in () if module is None else map(vars(module).get, _CLASSES):
-        if isinstance(cls, type) and cls not in _wrapped:
-            method = vars(cls).get(_METHOD)
-            if inspect.isfunction(method):
-                _wrapped[cls] = method
-                wrap = _coroutine if inspect.iscoroutinefunction(method) else _function
-                setattr(cls, _METHOD, wrap(method))
+    if _MODULE in sys.modules:
+        PATCH.renew()
     return holding(_COUNTED, tokens)
 
 
-def hook() -> Callable[[], None]:
-    """Change nothing yet (the SDK may not be loaded); returns what unwraps its methods again."""
+def _put(patch: Patch) -> None:
+    module = sys.modules.get(_MODULE)
+    for cls in () if module is None else map(vars(module).get, _CLASSES):
+        method = vars(cls).get(_METHOD) if isinstance(cls, type) else None
+        if inspect.isfunction(method):
+            wrap = _coroutine if inspect.iscoroutinefunction(method) else _function
+            patch.replace(cls, _METHOD, wrap)
 
-    def stop() -> None:
-        while _wrapped:
-            cls, method = _wrapped.popitem()
-            setattr(cls, _METHOD, method)
 
-    return stop
+PATCH: Final = Patch(_put)
 
 
 def _function(before: _Method) -> _Method:
-    @functools.wraps(before)
     def create(*args: Any, **kwargs: Any) -> Any:
         return _count(before(*args, **kwargs))
 
@@ -60,7 +53,6 @@ def _function(before: _Method) -> _Method:
 
 
 def _coroutine(before: _Method) -> _Method:
-    @functools.wraps(before)
     async def create(*args: Any, **kwargs: Any) -> Any:
         return _count(await before(*args, **kwargs))
 

@@ -11,14 +11,13 @@ Nothing is sent, and LangSmith's client is not touched. Source: langsmith 0.15, 
 
 from __future__ import annotations
 
-import functools
 import sys
-import threading
 import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -35,6 +34,7 @@ from longpole.tracer.caller import UNKNOWN_CALLER
 from longpole.tracer.clock import now_ns
 from longpole.tracer.content import capture, clean_text
 from longpole.tracer.context import Body, Terms, ask_no_more, ask_too, body_of, know
+from longpole.tracer.patches import Patch
 from longpole.tracer.spans import Spans, Start
 from longpole.tracer.usage import read_answer
 
@@ -44,39 +44,11 @@ _MESSAGE_LIMIT: Final = 2_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_OPEN: Final = 10_000
 
-_lock = threading.Lock()
-_watchers: weakref.WeakSet[Any] = weakref.WeakSet()
-_originals: tuple[Callable[..., Any], Callable[..., Any]] | None = None
 _stores: weakref.WeakSet[Spans] = weakref.WeakSet()
 _open: dict[UUID, None] = {}
 
 
-# --- watching ---------------------------------------------------------------------------------
-
-
-def watch_for(owner: object) -> None:
-    """Look at what LangSmith's run trees are told, as long as somebody wants it."""
-    global _originals
-    with _lock:
-        _watchers.add(owner)
-        if _originals is None:
-            _originals = (RunTree.post, RunTree.patch)
-            RunTree.post = _before(RunTree.post, _started)  # type: ignore[method-assign]
-            RunTree.patch = _before(RunTree.patch, _ended)  # type: ignore[method-assign]
-
-
-def unwatch_for(owner: object) -> None:
-    """Put LangSmith's methods back when nobody wants it any more."""
-    global _originals
-    with _lock:
-        _watchers.discard(owner)
-        if not _watchers and _originals is not None:
-            RunTree.post, RunTree.patch = _originals  # type: ignore[method-assign]
-            _originals = None
-
-
-def _before(method: Callable[..., Any], look: Callable[[RunTree], None]) -> Callable[..., Any]:
-    @functools.wraps(method)
+def _before(look: Callable[[RunTree], None], method: Callable[..., Any]) -> Callable[..., Any]:
     def looked_at(tree: RunTree, *args: Any, **kwargs: Any) -> Any:
         # LangChain's own runs go the same way; of those the callbacks tell.
         if not sys._getframe(1).f_globals.get("__name__", "").startswith("langchain_core."):
@@ -202,3 +174,12 @@ def _around() -> Body | None:
     """Return the traceable that this code is in: its body runs in a context of LangSmith's."""
     tree = get_current_run_tree()
     return None if tree is None or tree.id not in _open else body_of(tree.id)
+
+
+def _put(patch: Patch) -> None:
+    patch.replace(RunTree, "post", partial(_before, _started))
+    patch.replace(RunTree, "patch", partial(_before, _ended))
+
+
+PATCH: Final = Patch(_put)
+"""Looks at what LangSmith's run trees are told."""

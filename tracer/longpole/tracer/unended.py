@@ -8,8 +8,8 @@ open ends with it, at that moment. The exception passes on unchanged.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
 from langchain_core.language_models import BaseChatModel, BaseLLM
@@ -21,25 +21,11 @@ from longpole.model.place import Shape
 from longpole.model.run import Kind
 from longpole.tracer.inside import Watch, watching
 from longpole.tracer.open_runs import OpenRun
+from longpole.tracer.patches import Patch
 
 Wanted = Callable[[OpenRun], bool]
 _Method = Callable[..., Any]
 _DONE: Final = object()
-
-
-def hook() -> Callable[[], None]:
-    """Watch LangChain's methods; returns what stops it."""
-    replaced: list[tuple[type, str, _Method]] = []
-    for owner, name, watched, wanted in _WATCHED:
-        before = vars(owner)[name]
-        setattr(owner, name, watched(before, wanted))
-        replaced.append((owner, name, before))
-
-    def stop() -> None:
-        for owner, name, before in replaced:
-            setattr(owner, name, before)
-
-    return stop
 
 
 def _is(kind: Kind) -> Wanted:
@@ -61,7 +47,6 @@ def _end(watch: Watch, error: BaseException) -> None:
 
 
 def _function(before: _Method, wanted: Wanted) -> _Method:
-    @functools.wraps(before)
     def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
         watch = Watch(wanted)
         try:
@@ -77,7 +62,6 @@ def _function(before: _Method, wanted: Wanted) -> _Method:
 
 
 def _coroutine(before: _Method, wanted: Wanted) -> _Method:
-    @functools.wraps(before)
     async def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
         watch = Watch(wanted)
         try:
@@ -94,7 +78,6 @@ def _coroutine(before: _Method, wanted: Wanted) -> _Method:
 
 
 def _generator(before: _Method, wanted: Wanted) -> _Method:
-    @functools.wraps(before)
     def watched(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
         watch = Watch(wanted)
         stream = before(self, *args, **kwargs)
@@ -116,7 +99,6 @@ def _generator(before: _Method, wanted: Wanted) -> _Method:
 
 
 def _async_generator(before: _Method, wanted: Wanted) -> _Method:
-    @functools.wraps(before)
     async def watched(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         watch = Watch(wanted)
         stream = before(self, *args, **kwargs)
@@ -148,3 +130,12 @@ _WATCHED: Final = (
     (RunnableWithFallbacks, "stream", _generator, _is_fallbacks),
     (RunnableWithFallbacks, "astream", _async_generator, _is_fallbacks),
 )
+
+
+def _put(patch: Patch) -> None:
+    """Watch LangChain's methods."""
+    for owner, name, watched, wanted in _WATCHED:
+        patch.replace(owner, name, partial(watched, wanted=wanted))
+
+
+PATCH: Final = Patch(_put)
