@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import requests
+from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableParallel
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -22,7 +23,6 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, Sampler
 from opentelemetry.trace import StatusCode
 
 from longpole.model import Kind, Run, Span, Status
-from longpole.storage import Content, open_store
 from longpole.tracer import LongpoleHandler, LongpoleSpanProcessor, guests
 from tests.storage.exchange.collector import collecting
 from tests.tracer.chains import chain, step
@@ -36,14 +36,6 @@ def provider() -> Iterator[TracerProvider]:
     provider.add_span_processor(LongpoleSpanProcessor())
     yield provider
     provider.shutdown()
-
-
-def _content(recording: Recording, run: Run, span: Span) -> Content:
-    store = open_store(str(recording.path), mode="read")
-    content = store.load_content(run.run_id, span.span_id)
-    store.close()
-    assert content is not None
-    return content
 
 
 def _spanning(
@@ -157,9 +149,9 @@ def test_what_is_told_late_is_recorded_too(recording: Recording, provider: Trace
 
     RunnableLambda(body).invoke(1, recording.config)
 
-    run, call = _guest(recording, "call")
+    _, call = _guest(recording, "call")
     assert call.kind is Kind.HTTP
-    assert _content(recording, run, call).attributes["http.response.status_code"] == 200
+    assert recording.content(call).attributes["http.response.status_code"] == 200
 
 
 def test_runs_inside_a_users_span_stand_below_it(
@@ -282,8 +274,8 @@ def test_content_that_is_switched_off_is_not_recorded_of_guests_either(
     recording = Recording(tmp_path / "runs.db", mine)
     _spanning(provider, "GET", _CARRIES).invoke(1, recording.config)
 
-    run, call = _guest(recording, "GET")
-    assert _content(recording, run, call).attributes["url.full"] == "http://x/path"
+    _, call = _guest(recording, "GET")
+    assert recording.content(call).attributes["url.full"] == "http://x/path"
     assert b"secret" not in _everything_below(tmp_path)
 
 
@@ -311,8 +303,8 @@ def test_long_texts_and_many_attributes_are_cut(
         1, recording.config
     )
 
-    run, call = _guest(recording, "call")
-    kept = _content(recording, run, call).attributes
+    _, call = _guest(recording, "call")
+    kept = recording.content(call).attributes
     assert len(kept["text"]) < 4_100
     assert kept["text"].endswith("[cut 996000 of 1000000 characters]")
     assert len(kept["texts"][0]) < 4_100
@@ -352,7 +344,7 @@ def test_what_code_sets_on_the_current_span_is_kept_on_the_same_terms(tmp_path: 
     RunnableLambda(body).invoke(1, recording.config)
 
     run = recording.run()
-    kept = _content(recording, run, run.root).attributes
+    kept = recording.content(run.root).attributes
     assert (kept["app.customer"], kept["app.size"]) == ("a ***", 3)
     assert run.root.kind is Kind.CHAIN
 
@@ -436,3 +428,29 @@ def test_an_otlp_backend_gets_one_tree_of_runs_and_the_users_spans(tmp_path: Pat
     assert sorted(collector.span_ids) == sorted(span.span_id for span in run.spans)
     (call,) = spans_named(run, "call")
     assert run.span_by_id[call.parent_span_id or ""].branch == "a"
+
+
+def test_a_request_inside_an_embedding_is_below_it(
+    recording: Recording, provider: TracerProvider
+) -> None:
+    class Asking(Embeddings):
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            with provider.get_tracer("app").start_as_current_span("POST"):
+                return [[0.0] for _ in texts]
+
+        def embed_query(self, text: str) -> list[float]:
+            return self.embed_documents([text])[0]
+
+    def ask(text: str) -> str:
+        Asking().embed_query(text)
+        provider.get_tracer("app").start_span("afterwards").end()
+        return text
+
+    RunnableLambda(ask).invoke("x", recording.config)
+
+    assert outline(recording.run()) == [
+        "ask chain",
+        "  Asking embedding",
+        "    POST other",
+        "  afterwards other",
+    ]

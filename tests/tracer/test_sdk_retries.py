@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -221,3 +223,17 @@ def test_tries_that_langchain_tells_of_are_attempts_too(
         (3, Role.ATTEMPT, Status.OK),
     ]
     assert [try_.error and try_.error.message for try_ in tries] == ["first", "second", None]
+
+
+def test_a_run_that_nobody_ended_in_another_store_hides_nothing(
+    recording: Recording, tmp_path: Path
+) -> None:
+    def go() -> None:
+        other = LongpoleHandler(str(tmp_path / "other.db"))
+        other.on_chain_start(None, {}, run_id=uuid.uuid4(), name="left")
+        with serving(busy(), openai_chat()) as provider:
+            openai_at(provider).invoke("x", recording.config)
+
+    contextvars.copy_context().run(go)
+
+    assert [try_.attempt for try_ in tries_of(recording.run())] == [1, 2]

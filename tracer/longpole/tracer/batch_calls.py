@@ -13,7 +13,6 @@ import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from types import FrameType
 from typing import Any, Final
-from uuid import UUID
 
 from langchain_core.globals import get_llm_cache
 from langchain_core.runnables.base import Runnable, RunnableEachBase
@@ -23,6 +22,7 @@ from langchain_core.runnables.router import RouterRunnable
 from longpole.tracer.batches import Batch, current_batch
 from longpole.tracer.clock import now_ns
 from longpole.tracer.content import clean_text, type_name
+from longpole.tracer.context import configured_uuid
 from longpole.tracer.patches import Wrap
 from longpole.tracer.spans import UMBRELLA
 from longpole.tracer.submissions import Submission
@@ -144,7 +144,7 @@ def _begun(args: tuple[Any, ...], kwargs: Mapping[str, Any], caller: FrameType) 
         )
         if not is_map:
             return None
-    body, enclosing = _body(), current_batch()
+    body, enclosing = configured_uuid(), current_batch()
     if enclosing is not None and enclosing.body == body:
         return None
     configs = _config(args, kwargs)
@@ -171,13 +171,6 @@ def _name(runnable: Any, configs: Any) -> str | None:
 
 def _config(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     return args[2] if len(args) > 2 else kwargs.get("config")
-
-
-def _body() -> UUID | None:
-    """Return LangChain's id of the run whose body we are in."""
-    manager = (var_child_runnable_config.get() or {}).get("callbacks")
-    found = getattr(manager, "parent_run_id", None)
-    return found if isinstance(found, UUID) else None
 
 
 def _asked(config: Any) -> int | None:

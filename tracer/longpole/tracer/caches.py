@@ -22,9 +22,10 @@ from longpole.model.run import Kind, Status
 from longpole.tracer import attributes as attributes_of
 from longpole.tracer.attributes import Attributes
 from longpole.tracer.caller import find_caller
-from longpole.tracer.content import capture, clean_text
-from longpole.tracer.inside import Recorder, recorders_among
+from longpole.tracer.content import clean_text
+from longpole.tracer.inside import recorders_among
 from longpole.tracer.patches import Patch
+from longpole.tracer.recorder import Recorder
 from longpole.tracer.spans import Start
 from longpole.tracer.usage import read_answer
 
@@ -105,16 +106,10 @@ def _record(
         tags=manager.tags,
         metadata=manager.metadata,
         caller=find_caller(),
-        attributes=request | _content(recorder, attributes_of.of_input, prompt),
+        attributes=request | recorder.content("input", attributes_of.of_input, prompt),
     )
     run = recorder.spans.open(start, recorder.redact)
     if run is not None:
         answer = attributes_of.of_answer(replace(read_answer(result), cache_hit=True))
-        output = _content(recorder, attributes_of.of_output, text)
+        output = recorder.content("output", attributes_of.of_output, text)
         recorder.spans.end(run, at_ns, Status.OK, answer | output)
-
-
-def _content(recorder: Recorder, named: Callable[[Any], Attributes], text: str) -> Attributes:
-    if not recorder.captures:
-        return {}
-    return named(capture(text, limit=recorder.limit, redact=recorder.redact))

@@ -19,7 +19,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Container
 from contextvars import ContextVar, Token
-from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -34,14 +33,12 @@ from opentelemetry.trace.propagation import _SPAN_KEY
 
 from longpole.model.place import Shape
 from longpole.model.run import Kind
-from longpole.tracer.content import Redact
 from longpole.tracer.current_span import CurrentSpan
 from longpole.tracer.patches import Patch
+from longpole.tracer.recorder import Recorder
 
 if TYPE_CHECKING:
-    from longpole.storage import SpanEvent
     from longpole.tracer.open_runs import OpenRun
-    from longpole.tracer.spans import Spans
 
 BODY_KEY: Final = "longpole-body"
 """In an OpenTelemetry context: the run whose span was laid over it last."""
@@ -49,58 +46,43 @@ _WITHIN_KEY: Final = "longpole-within"
 """In an OpenTelemetry context: the run in which it was derived or attached; there it counts."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What a handler wants for code inside its runs.
+class Body:
+    """A run as code inside it sees it; contexts keep it beyond its end, so it holds little.
 
     Attributes:
-        shows_span: whether OpenTelemetry's current span is the run's.
-        spans: opens and closes the spans of the handler's store.
-        append: takes the events of other people's spans; the store of the handler.
-        swallow: is told what went wrong, where.
-        captures, limit, redact: what may be kept of texts, as for the runs themselves.
+        parent: the run around it that code can be in.
+        beside: the same run in other stores.
+        is_shared: whether the context it started in is also that of whoever consumes its chunks.
+        cached: the contexts asked about last, the run they led to, and the answer.
     """
 
-    shows_span: bool
-    spans: Spans
-    append: Callable[[SpanEvent], None]
-    swallow: Callable[[str, Exception], None]
-    captures: bool
-    limit: int
-    redact: Redact | None
-
-
-class Body:
-    """A run as code inside it sees it; contexts keep it beyond its end, so it holds little."""
-
     __slots__ = (
+        "beside",
         "cached",
         "is_open",
         "is_shared",
         "parent",
+        "recorder",
         "run",
         "run_id",
         "shown",
         "span",
         "span_id",
-        "terms",
         "uuid",
     )
 
-    def __init__(
-        self, run: OpenRun, parent: Body | None, terms: Terms, *, is_shared: bool = False
-    ) -> None:
+    def __init__(self, run: OpenRun, recorder: Recorder, *, is_shared: bool = False) -> None:
         self.run: OpenRun | None = run
         self.span: OtelSpan | None = run.span
         self.shown: CurrentSpan | None = None
-        self.parent = parent
-        self.terms = terms
+        self.parent = _body_above(run)
+        self.recorder = recorder
         self.uuid = run.uuid
         self.run_id = run.run_id
         self.span_id = run.span_id
         self.is_open = True
-        # Whether the context it started in is also that of whoever consumes its chunks.
         self.is_shared = is_shared
+        self.beside: tuple[Body, ...] = ()
         self.cached: tuple[Context, Any, Body, Context] | None = None
 
     def is_below(self, other: Body) -> bool:
@@ -123,28 +105,44 @@ _finders: list[Callable[[], Body | None]] = []
 # --- runs start and end -----------------------------------------------------------------------
 
 
-def enter(run: OpenRun, terms: Terms, *, awaits_input: bool = False) -> Body:
+def enter(run: OpenRun, recorder: Recorder, *, awaits_input: bool = False) -> Body:
     """Make a run that has just started the current one, called where its start was told.
 
     Of several stores the one that was attached first keeps the current span, all through a run.
     """
-    parent = None if run.parent is None else run.parent.body
-    body = Body(run, parent, terms, is_shared=awaits_input or _streams_to_consumer(run))
-    run.body = body
-    is_first = run.uuid is None or _by_uuid.setdefault(run.uuid, body) is body
-    around = current_body()
-    if is_first and (around is None or around.terms.append == terms.append):
-        _HERE.set(body)
+    body = Body(run, recorder, is_shared=awaits_input or _streams_to_consumer(run))
+    if _enlist(run, body):
+        around = current_body()
+        if around is None or around.recorder.append == recorder.append or _config() is None:
+            # Outside of all configurations a run around is one that nobody ended.
+            _HERE.set(body)
     return body
 
 
-def know(run: OpenRun, terms: Terms) -> Body:
+def know(run: OpenRun, recorder: Recorder) -> Body:
     """Know a run whose start was told outside the context of its body."""
-    body = Body(run, None if run.parent is None else run.parent.body, terms)
-    run.body = body
-    if run.uuid is not None:
-        _by_uuid.setdefault(run.uuid, body)
+    body = Body(run, recorder)
+    _enlist(run, body)
     return body
+
+
+def _enlist(run: OpenRun, body: Body) -> bool:
+    """Enter a body under its run's id; whether no other store has done so before."""
+    run.body = body
+    if run.uuid is None:
+        return True
+    first = _by_uuid.setdefault(run.uuid, body)
+    if first is not body:
+        first.beside += (body,)
+    return first is body
+
+
+def _body_above(run: OpenRun) -> Body | None:
+    """Return the nearest body above a run: those that group others have none."""
+    above = run.parent
+    while above is not None and above.body is None:
+        above = above.parent
+    return None if above is None else above.body
 
 
 def hand_over(run: OpenRun) -> None:
@@ -230,6 +228,13 @@ def _in_config(config: Any) -> Body | None:
     return None if uuid is None else _by_uuid.get(uuid)
 
 
+def configured_uuid() -> UUID | None:
+    """Return LangChain's id of the innermost chain body that its configuration names."""
+    config = _config()
+    uuid = None if config is None else getattr(config.get("callbacks"), "parent_run_id", None)
+    return uuid if isinstance(uuid, UUID) else None
+
+
 def attached_run(runs: Container[UUID]) -> OpenRun | None:
     """Return the open run, of `runs`, whose context somebody carried over to this thread."""
     held = outer_context().get(BODY_KEY)
@@ -239,6 +244,14 @@ def attached_run(runs: Container[UUID]) -> OpenRun | None:
 def body_of(uuid: UUID) -> Body | None:
     """Return the open run of this id."""
     return _by_uuid.get(uuid)
+
+
+def add_wait(uuid: UUID, attribute: str, wait_ns: int) -> None:
+    """Add to a wait inside an open run, under an attribute name, wherever the run is recorded."""
+    body = _by_uuid.get(uuid)
+    for one in () if body is None else (body, *body.beside):
+        if one.run is not None:
+            one.run.waited(attribute, wait_ns)
 
 
 def ask_too(find: Callable[[], Body | None]) -> None:
@@ -302,12 +315,12 @@ def _overlaid(base: Context, here: Body | None, config: Any) -> Context:
     span = None if body is None else body.span  # `None` too when it ends this very moment
     if body is None or span is None:
         return base
-    if not body.terms.shows_span or base.get(_WITHIN_KEY) is body:
+    if not body.recorder.shows_span or base.get(_WITHIN_KEY) is body:
         context = base
     else:
         shown = body.shown
         if shown is None:
-            shown = body.shown = CurrentSpan(span, body.terms)
+            shown = body.shown = CurrentSpan(span, body.recorder)
         context = Context({**base, _SPAN_KEY: shown, BODY_KEY: body, _WITHIN_KEY: body})
     if here is not None and here.is_open and not _finders:
         here.cached = (base, config, body, context)

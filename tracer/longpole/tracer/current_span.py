@@ -16,15 +16,15 @@ from opentelemetry.util.types import Attributes, AttributeValue
 from longpole.tracer.kept import kept_of
 
 if TYPE_CHECKING:
-    from longpole.tracer.context import Terms
+    from longpole.tracer.recorder import Recorder
 
 
 class CurrentSpan(Span):
     """Stands for a run's span; whatever is read of it is the span's."""
 
-    def __init__(self, span: Span, terms: Terms) -> None:
+    def __init__(self, span: Span, recorder: Recorder) -> None:
         self._span = span
-        self._terms = terms
+        self._recorder = recorder
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._span, name)
@@ -44,9 +44,9 @@ class CurrentSpan(Span):
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
         """Set what may be kept of attributes."""
         try:
-            kept = kept_of(attributes, self._terms)
+            kept = kept_of(attributes, self._recorder)
         except Exception as error:  # noqa: BLE001 - the app must not see what goes wrong here
-            self._terms.swallow("set_attributes", error)
+            self._recorder.swallow("set_attributes", error)
             return
         self._span.set_attributes(kept)
 

@@ -24,10 +24,12 @@ from longpole.tracer import attributes as attributes_of
 from longpole.tracer import sdk_tokens
 from longpole.tracer.attributes import Attributes
 from longpole.tracer.caller import UNKNOWN_CALLER
-from longpole.tracer.content import capture, clean_text, instance_dict
+from longpole.tracer.content import clean_text, instance_dict
+from longpole.tracer.context import Body, enter, know
 from longpole.tracer.endings import describe, status_of
-from longpole.tracer.inside import Inside, Recorder, body_of, holding, surroundings
+from longpole.tracer.inside import Inside, holding, surroundings
 from longpole.tracer.patches import Patch, classes_from
+from longpole.tracer.recorder import Recorder
 from longpole.tracer.spans import Start
 
 _METHODS: Final = ("embed_documents", "embed_query", "aembed_documents", "aembed_query")
@@ -104,13 +106,12 @@ def _recorded(embedder: object, args: Any, kwargs: Any) -> Iterator[_Call | None
         return
     texts = args[0] if args else next(iter(kwargs.values()), None)
     call = _Call(embedder, [opened for one in around if (opened := _open(one, embedder, texts))])
+    _enter(call.open)
     error: BaseException | None = None
     try:
         with ExitStack() as stack:
             stack.enter_context(holding(_CALL, call))
             stack.enter_context(sdk_tokens.counting(call.tokens))
-            for inside in call.open:
-                stack.enter_context(body_of(inside))
             yield call
     except BaseException as raised:
         error = raised
@@ -137,6 +138,16 @@ def _open(around: Inside, embedder: object, texts: object) -> Inside | None:
     except Exception as error:  # noqa: BLE001 - the traced app must not see it
         recorder.swallow("embedding", error)
         return None
+
+
+def _enter(opened: list[Inside]) -> None:
+    """Make an embedding the current run, in the first store and with that in the others."""
+    first: Body | None = None
+    for recorder, run in opened:
+        if first is None:
+            first = enter(run, recorder)
+        else:
+            first.beside += (know(run, recorder),)
 
 
 def _close(inside: Inside, call: _Call, error: BaseException | None) -> None:
@@ -171,11 +182,10 @@ def _of_model(embedder: object) -> Attributes:
 
 def _of_texts(recorder: Recorder, texts: object) -> Attributes:
     count = len(texts) if type(texts) is list else 1
-    attributes: Attributes = {semconv.LONGPOLE_EMBEDDED_TEXTS: count}
-    if recorder.captures:
-        kept = capture(texts, limit=recorder.limit, redact=recorder.redact)
-        attributes |= attributes_of.of_input(kept)
-    return attributes
+    return {
+        semconv.LONGPOLE_EMBEDDED_TEXTS: count,
+        **recorder.content("input", attributes_of.of_input, texts),
+    }
 
 
 def _of_result(call: _Call) -> Attributes:

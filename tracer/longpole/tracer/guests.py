@@ -30,9 +30,10 @@ from longpole.model import semconv
 from longpole.model.run import Kind, SpanError, Status
 from longpole.storage import SpanEnd, SpanStart
 from longpole.tracer.clock import now_ns
-from longpole.tracer.context import BODY_KEY, Body, Terms, current_body
+from longpole.tracer.context import BODY_KEY, Body, current_body
 from longpole.tracer.kept import kept_of, text_of
 from longpole.tracer.processor import SCOPE
+from longpole.tracer.recorder import Recorder
 
 _log = logging.getLogger("longpole")
 
@@ -131,7 +132,7 @@ def _body_around(parent_context: Context | None) -> Body | None:
 
 def _swallow(where: str, error: Exception, body: Body | None) -> None:
     if body is not None:
-        body.terms.swallow(where, error)
+        body.recorder.swallow(where, error)
     else:
         _log.debug("longpole could not record a %s", where, exc_info=error)
 
@@ -149,7 +150,7 @@ def _start(span: SdkSpan, body: Body) -> None:
     if above is not None and above.body.run_id != body.run_id:
         above = None
     ahead_ns = now_ns() - time.time_ns()
-    told = kept_of(span.attributes or {}, body.terms)
+    told = kept_of(span.attributes or {}, body.recorder)
     start_ns = (span.start_time or 0) + ahead_ns
     guest = Guest(body, format(own.span_id, "016x"), start_ns, ahead_ns, told)
     event = SpanStart(
@@ -158,12 +159,12 @@ def _start(span: SdkSpan, body: Body) -> None:
         span_id=guest.span_id,
         parent_span_id=body.span_id if above is None else above.span_id,
         is_root=False,
-        name=text_of(span.name, body.terms),
+        name=text_of(span.name, body.recorder),
         start_ns=start_ns,
         attributes={semconv.LONGPOLE_KIND: _kind(told).value, **told},
     )
     _open[own.span_id] = guest
-    body.terms.append(event)
+    body.recorder.append(event)
     if len(_open) > MAX_OPEN:
         _give_up_oldest(start_ns)
 
@@ -172,7 +173,7 @@ def _give_up_oldest(end_ns: int) -> None:
     oldest = next(iter(_open), None)
     guest = None if oldest is None else _open.pop(oldest, None)
     if guest is not None:
-        guest.body.terms.append(
+        guest.body.recorder.append(
             SpanEnd(
                 run_id=guest.body.run_id,
                 span_id=guest.span_id,
@@ -183,9 +184,9 @@ def _give_up_oldest(end_ns: int) -> None:
 
 
 def _end(span: ReadableSpan, guest: Guest) -> None:
-    terms = guest.body.terms
-    kept = kept_of(span.attributes or {}, terms)
-    status, error, stack = _outcome(span, terms)
+    recorder = guest.body.recorder
+    kept = kept_of(span.attributes or {}, recorder)
+    status, error, stack = _outcome(span, recorder)
     new = {key: value for key, value in kept.items() if guest.told.get(key) != value}
     if stack is not None:
         new[semconv.EXCEPTION_STACKTRACE] = stack
@@ -194,7 +195,7 @@ def _end(span: ReadableSpan, guest: Guest) -> None:
         new[semconv.LONGPOLE_KIND] = _kind(kept).value
     if status is Status.CANCELLED:
         new[semconv.LONGPOLE_STATUS] = status.value
-    guest.body.terms.append(
+    guest.body.recorder.append(
         SpanEnd(
             run_id=guest.body.run_id,
             span_id=guest.span_id,
@@ -216,7 +217,7 @@ def _kind(attributes: Iterable[str]) -> Kind:
 _STOPS: Final = frozenset({"CancelledError", "GeneratorExit", "asyncio.exceptions.CancelledError"})
 
 
-def _outcome(span: ReadableSpan, terms: Terms) -> tuple[Status, SpanError | None, str | None]:
+def _outcome(span: ReadableSpan, recorder: Recorder) -> tuple[Status, SpanError | None, str | None]:
     """Return how a span ended, its error, and where that was raised."""
     if span.status.status_code is not StatusCode.ERROR:
         return Status.OK, None, None
@@ -235,9 +236,9 @@ def _outcome(span: ReadableSpan, terms: Terms) -> tuple[Status, SpanError | None
     if str(named) in _STOPS:
         return Status.CANCELLED, None, None
     message = noted.get(semconv.EXCEPTION_MESSAGE) or span.status.description or ""
-    stack = noted.get(semconv.EXCEPTION_STACKTRACE) if terms.captures else None
+    stack = noted.get(semconv.EXCEPTION_STACKTRACE) if recorder.captures else None
     return (
         Status.ERROR,
-        SpanError(type=text_of(str(named), terms), message=text_of(str(message), terms)),
-        None if stack is None else text_of(str(stack), terms),
+        SpanError(type=text_of(str(named), recorder), message=text_of(str(message), recorder)),
+        None if stack is None else text_of(str(stack), recorder),
     )

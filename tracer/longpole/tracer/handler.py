@@ -25,11 +25,12 @@ from longpole.tracer import hooks as hooks_of
 from longpole.tracer.attributes import Attributes
 from longpole.tracer.caller import find_caller
 from longpole.tracer.clock import Clock, now_ns
-from longpole.tracer.content import Captured, Redact, capture, clean_text, type_name
-from longpole.tracer.context import Terms, enter, hand_over
-from longpole.tracer.inside import Inside, Recorder, entered
+from longpole.tracer.content import Redact, capture, clean_text, type_name
+from longpole.tracer.context import enter, hand_over
+from longpole.tracer.inside import Inside, show_watch
 from longpole.tracer.pipeline import HandlerStats, pipeline_for
 from longpole.tracer.probes import renew as renew_probes
+from longpole.tracer.recorder import Recorder
 from longpole.tracer.spans import Start
 from longpole.tracer.trace_policy import policy_of_start, recorded_output
 from longpole.tracer.traceables import adopt
@@ -107,29 +108,20 @@ class LongpoleHandler(BaseCallbackHandler):
         self._spans = self._pipeline.spans
         self._clock = clock
         self._redact = redact
-        self._captures = settings.capture_content if capture_content is None else capture_content
-        self._limit = settings.content_limit if content_limit is None else content_limit
-        self._terms = Terms(
-            shows_span=settings.current_span if current_span is None else current_span,
+        self.recorder = Recorder(
             spans=self._spans,
             append=self._pipeline.append,
             swallow=self._swallow,
-            captures=self._captures,
-            limit=self._limit,
-            redact=redact,
-        )
-        self.recorder = Recorder(
-            spans=self._spans,
             clock=clock,
+            captures=settings.capture_content if capture_content is None else capture_content,
+            limit=settings.content_limit if content_limit is None else content_limit,
             redact=redact,
-            captures=self._captures,
-            limit=self._limit,
+            shows_span=settings.current_span if current_span is None else current_span,
             hooked=settings.hooks if hooks is None else hooks,
-            swallow=self._swallow,
         )
         hooks_of.hold(
             self,
-            current_span=self._terms.shows_span,
+            current_span=self.recorder.shows_span,
             calls=self.recorder.hooked,
             batches=settings.probes if probes is None else probes,
         )
@@ -408,12 +400,12 @@ class LongpoleHandler(BaseCallbackHandler):
                 clock=self._clock,
             )
             if parent_run_id is not None and parent_run_id not in self._spans.runs:
-                adopt(self._spans, parent_run_id, self._terms)
+                adopt(self._spans, parent_run_id, self.recorder)
             run = self._spans.open(start, self._redact)
             if run is not None:
-                enter(run, self._terms, awaits_input=streamed)
+                enter(run, self.recorder, awaits_input=streamed)
                 run.trace_policy = trace_policy
-                entered(self.recorder, run)
+                show_watch(self.recorder, run)
         except Exception as error:  # noqa: BLE001 - see `_guard`
             self._swallow(event, error)
 
@@ -471,21 +463,10 @@ class LongpoleHandler(BaseCallbackHandler):
     # --- content -----------------------------------------------------------------------------
 
     def _input(self, value: object) -> Attributes:
-        return self._content("input", attributes_of.of_input, value)
+        return self.recorder.content("input", attributes_of.of_input, value)
 
     def _output(self, value: object) -> Attributes:
-        return self._content("output", attributes_of.of_output, value)
-
-    def _content(
-        self, which: str, named: Callable[[Captured], Attributes], value: object
-    ) -> Attributes:
-        if not self._captures:
-            return {}
-        try:
-            return named(capture(value, limit=self._limit, redact=self._redact))
-        except Exception as error:  # noqa: BLE001 - see `_guard`
-            self._swallow(which, error)
-            return {}
+        return self.recorder.content("output", attributes_of.of_output, value)
 
     def _late_input(self, kwargs: Mapping[str, Any]) -> Attributes:
         inputs = kwargs.get("inputs")

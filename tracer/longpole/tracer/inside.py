@@ -1,9 +1,9 @@
-"""Which run the code of this moment is inside of; for what LangChain's callbacks do not tell.
+"""Which recorded runs the code of this moment is inside of; for what callbacks do not tell.
 
-In: runs as they start (`entered`). Out: the innermost open run of each store around the caller
-(`surroundings`). LangChain's configuration context names the innermost chain or tool body; models
-and retrievers set none for theirs, so they are remembered here. Nothing is reset when a run ends:
-a run that is no longer open does not count, and only its id is held.
+Out: the innermost open run around the caller, once for each store that records it
+(`surroundings`). Mostly that is the body of `longpole.tracer.context`. LangChain tells starts of
+some runs in tasks of their own, where no context of ours comes back from: a `Watch` around the call
+sees those start.
 """
 
 from __future__ import annotations
@@ -11,38 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeVar
-from uuid import UUID
+from typing import NamedTuple, TypeVar
 
-from langchain_core.runnables.config import var_child_runnable_config
-
-from longpole.model.run import Kind
-from longpole.tracer.clock import Clock
-from longpole.tracer.content import Redact
+from longpole.tracer.context import current_body
 from longpole.tracer.open_runs import OpenRun
-from longpole.tracer.spans import Spans
+from longpole.tracer.recorder import Recorder
 
 _Held = TypeVar("_Held")
-_SET_NO_CONTEXT: Final = frozenset({Kind.LLM, Kind.RETRIEVER})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Recorder:
-    """What a handler records with.
-
-    Attributes:
-        hooked: whether it records what callbacks do not tell.
-        swallow: takes what went wrong in a step of ours, by the step's name.
-    """
-
-    spans: Spans
-    clock: Clock
-    redact: Redact | None
-    captures: bool
-    limit: int
-    hooked: bool
-    swallow: Callable[[str, Exception], None]
 
 
 class Inside(NamedTuple):
@@ -63,20 +38,13 @@ class Watch:
 
 
 _WATCH: ContextVar[Watch | None] = ContextVar("longpole_watch", default=None)
-_INNERMOST: ContextVar[tuple[Recorder, UUID | OpenRun] | None] = ContextVar(
-    "longpole_innermost", default=None
-)
 
 
-def entered(recorder: Recorder, run: OpenRun) -> None:
-    """Note that a run has started in this context."""
-    if not recorder.hooked:
-        return
+def show_watch(recorder: Recorder, run: OpenRun) -> None:
+    """Show a run that has just started to the watch around it."""
     watch = _WATCH.get()
-    if watch is not None and watch.wanted(run):
+    if watch is not None and recorder.hooked and watch.wanted(run):
         watch.seen.append(Inside(recorder, run))
-    if run.kind in _SET_NO_CONTEXT and run.uuid is not None:
-        _INNERMOST.set((recorder, run.uuid))
 
 
 @contextmanager
@@ -92,42 +60,24 @@ def holding(variable: ContextVar[_Held | None], value: _Held) -> Iterator[None]:
             variable.set(None)
 
 
-def body_of(inside: Inside) -> AbstractContextManager[None]:
-    """Take what happens within for the body of a run that no event of LangChain's began."""
-    return holding(_INNERMOST, (inside.recorder, inside.run))
-
-
 def watching(watch: Watch) -> AbstractContextManager[None]:
     """Let `watch` see the runs that start within."""
     return holding(_WATCH, watch)
 
 
 def surroundings() -> list[Inside]:
-    """Return the innermost open run around this code, one for each store that records it."""
-    found = _bodies()
-    leaf = _leaf()
-    if leaf is None:
-        return found
-    for number, body in enumerate(found):
-        if body.recorder.spans is leaf.recorder.spans:
-            if leaf.run.is_below(body.run):
-                found[number] = leaf
-            return found
-    return [*found, leaf]
-
-
-def _bodies() -> list[Inside]:
-    """Return the run whose body LangChain's context names, once for each store."""
-    manager = (var_child_runnable_config.get() or {}).get("callbacks")
-    uuid = getattr(manager, "parent_run_id", None)
-    found: list[Inside] = []
-    if uuid is None:
-        return found
-    for recorder in recorders_among(getattr(manager, "handlers", ())):
-        run = recorder.spans.runs.get(uuid)
-        if run is not None:
-            found.append(Inside(recorder, run))
-    return found
+    """Return the innermost open run around this code, once for each store that records it."""
+    body = current_body()
+    found: dict[int, Inside] = {}
+    for one in () if body is None else (body, *body.beside):
+        if one.run is not None and one.recorder.hooked:
+            found.setdefault(id(one.recorder.spans), Inside(one.recorder, one.run))
+    watch = _WATCH.get()
+    for seen in () if watch is None else watch.seen:
+        around = found.get(id(seen.recorder.spans))
+        if seen.run.is_open and (around is None or seen.run.is_below(around.run)):
+            found[id(seen.recorder.spans)] = seen
+    return list(found.values())
 
 
 def recorders_among(handlers: object) -> list[Recorder]:
@@ -140,16 +90,3 @@ def recorders_among(handlers: object) -> list[Recorder]:
         if all(recorder.spans is not other.spans for other in found):
             found.append(recorder)
     return found
-
-
-def _leaf() -> Inside | None:
-    held = _INNERMOST.get()
-    if held is not None:
-        recorder, key = held
-        run = key if isinstance(key, OpenRun) else recorder.spans.runs.get(key)
-        if run is not None and run.is_open:
-            return Inside(recorder, run)
-    # LangChain tells starts of asynchronous text models in tasks of their own.
-    watch = _WATCH.get()
-    seen = () if watch is None else reversed(watch.seen)
-    return next((inside for inside in seen if inside.run.is_open), None)

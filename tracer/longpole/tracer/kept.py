@@ -1,7 +1,7 @@
 """Other people's attributes → what may be kept of them. Pure.
 
 In: attributes of spans that others make inside our runs, and those that code in a run sets on its
-current span. Out: as much as the handler's terms allow: texts redacted and cut, with content
+current span. Out: as much as the handler allows: texts redacted and cut, with content
 switched off only how a call went. What is ours to say is never taken over: Longpole's own facts,
 and token counts, which the run that calls the model tells.
 """
@@ -15,7 +15,7 @@ from longpole.model import semconv
 from longpole.tracer.content import clean_text, redacted, type_name
 
 if TYPE_CHECKING:
-    from longpole.tracer.context import Terms
+    from longpole.tracer.recorder import Recorder
 
 _TEXT_LIMIT: Final = 4_000
 _MAX_ATTRIBUTES: Final = 128
@@ -35,7 +35,7 @@ _CONTENT_AMONG_THEM: Final = (
 )
 
 
-def kept_of(attributes: Mapping[str, Any], terms: Terms) -> dict[str, Any]:
+def kept_of(attributes: Mapping[str, Any], recorder: Recorder) -> dict[str, Any]:
     """Return the attributes that may be kept, as they may be kept."""
     kept: dict[str, Any] = {}
     for key, value in attributes.items():
@@ -43,31 +43,31 @@ def kept_of(attributes: Mapping[str, Any], terms: Terms) -> dict[str, Any]:
             break
         if key.startswith(_NEVER):
             continue
-        if not terms.captures and (
+        if not recorder.captures and (
             not key.startswith(_TECHNICAL) or key.startswith(_CONTENT_AMONG_THEM)
         ):
             continue
-        if type(value) is str and key in _URL_KEYS and not terms.captures:
+        if type(value) is str and key in _URL_KEYS and not recorder.captures:
             value = value.partition("?")[0]
-        kept[key] = _value(value, terms)
+        kept[key] = _value(value, recorder)
     return kept
 
 
-def _value(value: Any, terms: Terms) -> Any:
+def _value(value: Any, recorder: Recorder) -> Any:
     if type(value) is str:
-        return text_of(value, terms)
+        return text_of(value, recorder)
     if isinstance(value, (tuple, list)):
-        return tuple(_value(item, terms) for item in value[:_MAX_ATTRIBUTES])
+        return tuple(_value(item, recorder) for item in value[:_MAX_ATTRIBUTES])
     if type(value) in (bool, int, float):
         return value
     return f"[{type_name(value)}]"
 
 
-def text_of(text: str, terms: Terms) -> str:
+def text_of(text: str, recorder: Recorder) -> str:
     """Return a text redacted and cut."""
-    if terms.redact is not None:
-        text = redacted(text, terms.redact)
-    limit = min(_TEXT_LIMIT, terms.limit)
+    if recorder.redact is not None:
+        text = redacted(text, recorder.redact)
+    limit = min(_TEXT_LIMIT, recorder.limit)
     if len(text) > limit:
         text = f"{text[:limit]}… [cut {len(text) - limit} of {len(text)} characters]"
     return clean_text(text)

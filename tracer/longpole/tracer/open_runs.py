@@ -14,14 +14,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from langchain_core.runnables.config import var_child_runnable_config
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan
 from opentelemetry.trace import Span as OtelSpan
 
 from longpole.model.place import Shape
 from longpole.model.run import Kind, SpanError, Status
-from longpole.tracer.context import Body
+from longpole.tracer.context import Body, configured_uuid
 
 MAX_OPEN: Final = 100_000
 """Runs that may be open at once; beyond it the oldest is given up, so that memory stays bounded."""
@@ -178,8 +177,7 @@ class OpenRuns:
     def parent_for(self, parent_uuid: UUID | None) -> OpenRun | None:
         """Return the run that a starting run belongs to, repaired as told above."""
         named = self._find(parent_uuid) if parent_uuid is not None else None
-        config = var_child_runnable_config.get()
-        body_uuid = getattr((config or {}).get("callbacks"), "parent_run_id", None)
+        body_uuid = configured_uuid()
         if body_uuid is None or body_uuid == parent_uuid:
             return named
         body = self._find(body_uuid)

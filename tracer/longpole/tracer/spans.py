@@ -108,25 +108,12 @@ class Start:
     clock: Clock = now_ns
 
 
-_every: list[Spans] = []
-"""All there are; like their pipelines they live as long as the process."""
-
-
-def add_wait(uuid: UUID, attribute: str, wait_ns: int) -> None:
-    """Add to a wait inside an open run, under an attribute name, wherever the run is recorded."""
-    for spans in _every:
-        run = spans.runs.get(uuid)
-        if run is not None:
-            run.waited(attribute, wait_ns)
-
-
 class Spans:
     """Opens and closes the spans of all runs that go to one store."""
 
     def __init__(self, tracer: SpanStarter) -> None:
         self._tracer = tracer
         self.runs = OpenRuns()
-        _every.append(self)
 
     def open(self, start: Start, redact: Redact | None) -> OpenRun | None:
         """Open a span; `None` when another handler has opened it already."""

@@ -33,8 +33,9 @@ from longpole.tracer.attributes import Attributes
 from longpole.tracer.caller import UNKNOWN_CALLER
 from longpole.tracer.clock import now_ns
 from longpole.tracer.content import capture, clean_text
-from longpole.tracer.context import Body, Terms, ask_no_more, ask_too, body_of, know
+from longpole.tracer.context import Body, ask_no_more, ask_too, body_of, know
 from longpole.tracer.patches import Patch
+from longpole.tracer.recorder import Recorder
 from longpole.tracer.spans import Spans, Start
 from longpole.tracer.usage import read_answer
 
@@ -65,10 +66,10 @@ def _before(look: Callable[[RunTree], None], method: Callable[..., Any]) -> Call
 def _started(tree: RunTree) -> None:
     parent = None if tree.parent_run_id is None else body_of(tree.parent_run_id)
     if parent is not None:
-        _open_span(parent.terms.spans, tree, parent.terms, now_ns())
+        _open_span(parent.recorder.spans, tree, parent.recorder, now_ns())
 
 
-def adopt(spans: Spans, parent_uuid: UUID, terms: Terms) -> None:
+def adopt(spans: Spans, parent_uuid: UUID, recorder: Recorder) -> None:
     """Open the traceables around a run that starts, if its parent is one and has no span yet."""
     tree = get_current_run_tree()
     if tree is None or tree.id != parent_uuid or tracing_is_enabled() is not True:
@@ -79,7 +80,7 @@ def adopt(spans: Spans, parent_uuid: UUID, terms: Terms) -> None:
         tree = tree.parent_run
     ahead_ns = now_ns() - time.time_ns()
     for tree in reversed(around):
-        _open_span(spans, tree, terms, _epoch_ns(tree.start_time) + ahead_ns)
+        _open_span(spans, tree, recorder, _epoch_ns(tree.start_time) + ahead_ns)
 
 
 def _is_traceable(tree: RunTree) -> bool:
@@ -90,15 +91,12 @@ def _is_traceable(tree: RunTree) -> bool:
     return tree.end_time is None and method in _METHODS and library != "langchain-core"
 
 
-def _open_span(spans: Spans, tree: RunTree, terms: Terms, start_ns: int) -> None:
+def _open_span(spans: Spans, tree: RunTree, recorder: Recorder, start_ns: int) -> None:
     parent = None if tree.parent_run_id is None else spans.runs.get(tree.parent_run_id)
     told = (tree.extra or {}).get("metadata") or {}
     kind = _KINDS.get(tree.run_type, Kind.CHAIN)
     attributes = attributes_of.of_request("chat", told, {}) if kind is Kind.LLM else {}
-    if terms.captures:
-        attributes |= attributes_of.of_input(
-            capture(tree.inputs, limit=terms.limit, redact=terms.redact)
-        )
+    attributes |= recorder.content("input", attributes_of.of_input, tree.inputs)
     start = Start(
         uuid=tree.id,
         parent_uuid=tree.parent_run_id,
@@ -111,9 +109,9 @@ def _open_span(spans: Spans, tree: RunTree, terms: Terms, start_ns: int) -> None
         caller=UNKNOWN_CALLER,
         attributes=attributes,
     )
-    run = spans.open(start, terms.redact)
+    run = spans.open(start, recorder.redact)
     if run is not None:
-        know(run, terms)
+        know(run, recorder)
         _stores.add(spans)
         _open[tree.id] = None
         if len(_open) > _MAX_OPEN:
@@ -128,14 +126,14 @@ def _ended(tree: RunTree) -> None:
     error = sys.exception() if tree.error else None
     for spans in list(_stores):
         run = spans.runs.get(tree.id)
-        terms = None if run is None or run.body is None else run.body.terms
-        if terms is None:
+        recorder = None if run is None or run.body is None else run.body.recorder
+        if recorder is None:
             continue
-        told = _of_result(tree, terms)
+        told = _of_result(tree, recorder)
         if error is not None:
-            spans.fail(tree.id, end_ns, error, told, terms.redact)
+            spans.fail(tree.id, end_ns, error, told, recorder.redact)
         elif tree.error:
-            spans.fail_as(tree.id, end_ns, _error(tree.error, terms), told)
+            spans.fail_as(tree.id, end_ns, _error(tree.error, recorder), told)
         else:
             spans.close(tree.id, end_ns, told)
     _open.pop(tree.id, None)
@@ -143,12 +141,10 @@ def _ended(tree: RunTree) -> None:
         ask_no_more(_around)
 
 
-def _of_result(tree: RunTree, terms: Terms) -> Attributes:
+def _of_result(tree: RunTree, recorder: Recorder) -> Attributes:
     told: Attributes = {}
-    if terms.captures and tree.outputs is not None:
-        told |= attributes_of.of_output(
-            capture(tree.outputs, limit=terms.limit, redact=terms.redact)
-        )
+    if tree.outputs is not None:
+        told |= recorder.content("output", attributes_of.of_output, tree.outputs)
     usage = ((tree.extra or {}).get("metadata") or {}).get("usage_metadata")
     if tree.run_type == "llm" and usage:
         with suppress(ValueError):  # pydantic's: no usage of a shape that is known
@@ -157,10 +153,10 @@ def _of_result(tree: RunTree, terms: Terms) -> Attributes:
     return told
 
 
-def _error(text: str, terms: Terms) -> SpanError:
+def _error(text: str, recorder: Recorder) -> SpanError:
     """Read LangSmith's text: `repr` of the exception, then its stack."""
     said = text.partition("\n\n")[0]
-    kept = capture(said, limit=_MESSAGE_LIMIT, redact=terms.redact).text
+    kept = capture(said, limit=_MESSAGE_LIMIT, redact=recorder.redact).text
     named = said.partition("(")[0]
     return SpanError(type=clean_text(named) if named.isidentifier() else "Error", message=kept)
 

@@ -16,11 +16,11 @@ from uuid import UUID
 
 from langchain_core.callbacks.manager import BaseRunManager
 from langchain_core.runnables.base import Runnable
-from langchain_core.runnables.config import run_in_executor, var_child_runnable_config
+from langchain_core.runnables.config import run_in_executor
 
 from longpole.model import semconv
 from longpole.tracer.clock import now_ns
-from longpole.tracer.spans import add_wait
+from longpole.tracer.context import add_wait, configured_uuid
 from longpole.tracer.submissions import SUBMISSION, Submission
 
 _RUN_IN_EXECUTOR = run_in_executor.__code__
@@ -68,9 +68,7 @@ def _run_in(told: Any) -> UUID | None:
     for value in (*told.get("args", ()), *told.get("kwargs", {}).values()):
         if isinstance(value, BaseRunManager):
             return value.run_id
-    manager = (var_child_runnable_config.get() or {}).get("callbacks")
-    found = getattr(manager, "parent_run_id", None)
-    return found if isinstance(found, UUID) else None
+    return configured_uuid()
 
 
 def of_acquire(original: Callable[..., Any]) -> Callable[..., Any]:
