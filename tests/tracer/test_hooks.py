@@ -22,6 +22,7 @@ from longpole.tracer import (
     context,
     embeddings,
     hooks,
+    merged_parents,
     probes,
     sdk_retries,
     sdk_tokens,
@@ -60,9 +61,13 @@ def as_they_are() -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "patch",
-    [module.PATCH for module in (unended, caches, embeddings, sdk_retries, traceables, context)]
-    + [probes.PATCH],
-    ids=["unended", "caches", "embeddings", "sdk_retries", "traceables", "context", "probes"],
+    [
+        pytest.param(module.PATCH, id=module.__name__.rpartition(".")[2])
+        for module in (
+            *(caches, context, embeddings, merged_parents, probes, sdk_retries, traceables),
+            unended,
+        )
+    ],
 )
 def test_a_patch_changes_something_and_puts_it_back(unheld: Unheld, patch: Patch) -> None:
     unheld()

@@ -934,6 +934,7 @@ def test_a_handler_for_each_request_leaves_no_thread_or_file_behind(tmp_path: Pa
         step("x").invoke(1, {"callbacks": [handler]})
 
     request()
+    assert LongpoleHandler(str(tmp_path / "runs.db")).flush(30.0)
     threads, files = threading.active_count(), len(os.listdir("/dev/fd"))
     for _ in range(50):
         request()

@@ -20,6 +20,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.runnables.router import RouterRunnable
 
 from longpole.tracer.batches import Batch, current_batch
+from longpole.tracer.caller import ABATCHED
 from longpole.tracer.clock import now_ns
 from longpole.tracer.content import clean_text, type_name
 from longpole.tracer.context import configured_uuid
@@ -27,6 +28,7 @@ from longpole.tracer.patches import Wrap
 from longpole.tracer.spans import UMBRELLA
 from longpole.tracer.submissions import Submission
 from longpole.tracer.submitting import begin
+from longpole.tracer.variables import holding
 
 _log = logging.getLogger("longpole")
 
@@ -39,14 +41,12 @@ def _of_batch(original: Callable[..., Any]) -> Callable[..., Any]:
         call = _call(args, kwargs, sys._getframe(1))
         if call is None:
             return original(*args, **kwargs)
-        token = UMBRELLA.set(call)
         try:
-            result = original(*args, **kwargs)
+            with holding(UMBRELLA, call):
+                result = original(*args, **kwargs)
         except BaseException as error:
             call.close(error, is_async=False)
             raise
-        finally:
-            UMBRELLA.reset(token)
         call.close(None, is_async=False)
         return result
 
@@ -57,15 +57,14 @@ def _of_abatch(original: Callable[..., Any]) -> Callable[..., Any]:
     async def abatch(*args: Any, **kwargs: Any) -> Any:
         call = _call(args, kwargs, sys._getframe(1))
         if call is None:
-            return await original(*args, **kwargs)
-        token = UMBRELLA.set(call)
+            with holding(ABATCHED, type(args[0]) if args else None):
+                return await original(*args, **kwargs)
         try:
-            result = await original(*args, **kwargs)
+            with holding(UMBRELLA, call), holding(ABATCHED, type(args[0])):
+                result = await original(*args, **kwargs)
         except BaseException as error:
             call.close(error, is_async=True)
             raise
-        finally:
-            UMBRELLA.reset(token)
         call.close(None, is_async=True)
         return result
 
@@ -193,11 +192,8 @@ _END: Final = object()
 
 
 async def _next_within(call: Batch, rows: Any) -> Any:
-    token = UMBRELLA.set(call)
-    try:
+    with holding(UMBRELLA, call):
         return await anext(rows, _END)
-    finally:
-        UMBRELLA.reset(token)
 
 
 class _Within:
@@ -225,11 +221,8 @@ class _Within:
         self._step(self._rows.close)
 
     def _step(self, step: Callable[..., Any], *args: Any) -> Any:
-        token = UMBRELLA.set(self._call)
-        try:
+        with holding(UMBRELLA, self._call):
             return step(*args)
-        finally:
-            UMBRELLA.reset(token)
 
 
 class _RowsOf:

@@ -2,8 +2,9 @@
 
 Callback events do not say what kind of runnable they come from: a retry wrapper bears the name of
 what it wraps, and `run_name` replaces every other name. An inline handler runs on the stack of the
-runnable itself, so its class is a few frames up. Where it is not to be found (rows of an `abatch`
-start in tasks of their own), nothing is claimed and the structural tags decide.
+runnable itself, so its class is a few frames up. Rows of an `abatch` start in tasks of their own:
+whose they are is told by a context variable. Where nothing is to be found nothing is claimed, and
+the structural tags decide.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final
@@ -48,6 +50,11 @@ class Caller:
 
 UNKNOWN_CALLER: Final = Caller(None, None)
 
+ABATCHED: ContextVar[type[Runnable[Any, Any]] | None] = ContextVar(
+    "longpole_abatched", default=None
+)
+"""The class whose `abatch` is under way around us (see `batch_calls`)."""
+
 _SHAPES: Final[tuple[tuple[type, Shape], ...]] = (
     (RunnableParallel, Shape.PARALLEL),
     (RunnableSequence, Shape.SEQUENCE),
@@ -75,6 +82,12 @@ def find_caller(depth: int = 1) -> Caller:
             left -= 1
         frame = frame.f_back
     return UNKNOWN_CALLER
+
+
+def caller_of_rows() -> Caller:
+    """Return what the rows of the `abatch` around us are, which are not on a stack of its own."""
+    cls = ABATCHED.get()
+    return UNKNOWN_CALLER if cls is None else _caller_of(cls)
 
 
 def _caller_of(cls: type) -> Caller:

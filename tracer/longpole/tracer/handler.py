@@ -23,7 +23,7 @@ from longpole.model.settings import Settings, read_settings
 from longpole.tracer import attributes as attributes_of
 from longpole.tracer import hooks as hooks_of
 from longpole.tracer.attributes import Attributes
-from longpole.tracer.caller import find_caller
+from longpole.tracer.caller import UNKNOWN_CALLER, caller_of_rows, find_caller
 from longpole.tracer.clock import Clock, now_ns
 from longpole.tracer.content import Redact, capture, clean_text, type_name
 from longpole.tracer.context import enter, hand_over
@@ -385,6 +385,9 @@ class LongpoleHandler(BaseCallbackHandler):
         try:
             if parent_run_id is None:
                 renew_probes()
+            caller = find_caller()
+            if caller is UNKNOWN_CALLER and kind is Kind.CHAIN:
+                caller = caller_of_rows()
             start = Start(
                 uuid=run_id,
                 parent_uuid=parent_run_id,
@@ -393,7 +396,7 @@ class LongpoleHandler(BaseCallbackHandler):
                 start_ns=start_ns,
                 tags=tags or (),
                 metadata=metadata or {},
-                caller=find_caller(),
+                caller=caller,
                 tool_call_id=tool_call_id,
                 streamed=streamed,
                 attributes=self._safely(event, attributes),

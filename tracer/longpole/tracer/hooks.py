@@ -14,6 +14,7 @@ from longpole.tracer import (
     caches,
     context,
     embeddings,
+    merged_parents,
     probes,
     sdk_retries,
     sdk_tokens,
@@ -33,8 +34,8 @@ CALLS: Final[Sequence[Patch]] = (
     sdk_tokens.PATCH,
 )
 """What happens inside model calls, and ends that nobody tells (`LONGPOLE_HOOKS`)."""
-BATCHES: Final[Sequence[Patch]] = (probes.PATCH,)
-"""Rows of batches, and queue waits (`LONGPOLE_PROBES`)."""
+BATCHES: Final[Sequence[Patch]] = (probes.PATCH, merged_parents.PATCH)
+"""Rows of batches with their tries, and queue waits (`LONGPOLE_PROBES`)."""
 
 
 def hold(handler: object, *, current_span: bool, calls: bool, batches: bool) -> None:

@@ -8,16 +8,15 @@ sees those start.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from longpole.tracer.context import current_body
 from longpole.tracer.open_runs import OpenRun
 from longpole.tracer.recorder import Recorder
-
-_Held = TypeVar("_Held")
+from longpole.tracer.variables import holding
 
 
 class Inside(NamedTuple):
@@ -45,19 +44,6 @@ def show_watch(recorder: Recorder, run: OpenRun) -> None:
     watch = _WATCH.get()
     if watch is not None and recorder.hooked and watch.wanted(run):
         watch.seen.append(Inside(recorder, run))
-
-
-@contextmanager
-def holding(variable: ContextVar[_Held | None], value: _Held) -> Iterator[None]:
-    """Set a context variable within."""
-    token = variable.set(value)
-    try:
-        yield
-    finally:
-        try:
-            variable.reset(token)
-        except ValueError:  # a coroutine that was dropped is finished in another context
-            variable.set(None)
 
 
 def watching(watch: Watch) -> AbstractContextManager[None]:

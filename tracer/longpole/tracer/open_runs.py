@@ -1,9 +1,10 @@
 """The runs that have started and not ended, by LangChain's run id.
 
-LangChain names the parent of each run, with two gaps that this table closes: candidates of
+LangChain names the parent of each run, with three gaps that this table closes: candidates of
 `with_fallbacks` are given their wrapper's parent, and some parents are runs no handler ever saw.
 In both cases LangChain's own configuration context names the innermost chain body, which is the
-truth. Source: the `parent_run_id` of the manager in `var_child_runnable_config`.
+truth (source: the `parent_run_id` of the manager in `var_child_runnable_config`). The third are
+parents that a merge has lost (`merged_parents`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from opentelemetry.trace import Span as OtelSpan
 from longpole.model.place import Shape
 from longpole.model.run import Kind, SpanError, Status
 from longpole.tracer.context import Body, configured_uuid
+from longpole.tracer.merged_parents import meant_by
 
 MAX_OPEN: Final = 100_000
 """Runs that may be open at once; beyond it the oldest is given up, so that memory stays bounded."""
@@ -176,7 +178,13 @@ class OpenRuns:
 
     def parent_for(self, parent_uuid: UUID | None) -> OpenRun | None:
         """Return the run that a starting run belongs to, repaired as told above."""
-        named = self._find(parent_uuid) if parent_uuid is not None else None
+        named = None
+        if parent_uuid is not None:
+            named = self._find(parent_uuid)
+            given = meant_by(parent_uuid)
+            meant = None if given is None else self._by_uuid.get(given)
+            if meant is not None and (named is None or meant.is_below(named)):
+                return meant
         body_uuid = configured_uuid()
         if body_uuid is None or body_uuid == parent_uuid:
             return named

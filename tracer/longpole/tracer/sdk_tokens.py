@@ -15,8 +15,8 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, Final
 
-from longpole.tracer.inside import holding
 from longpole.tracer.patches import Patch
+from longpole.tracer.variables import holding
 
 _MODULE: Final = "openai.resources.embeddings"
 _CLASSES: Final = ("Embeddings", "AsyncEmbeddings")
