@@ -211,11 +211,8 @@ FAN_OUT: Mapping[str, Check] = {
     "span_id": text,
     "kind": one_of("parallel", "map", "batch", "superstep", "send", "tools", "record"),
     "limit": or_null(lambda value: type(value) is int and value >= 1),
-<<<<<<< HEAD
     "hidden_limit": or_null(lambda value: type(value) is int and value >= 1),
-=======
     "limit_ignored": or_null(lambda value: type(value) is int and value >= 1),
->>>>>>> c41da59 (Make one run of the rows of a batch, with queue waits measured at the submit)
     "peak": length,
     "joined_ns": integer,
     "imbalance_ratio": lambda value: value >= 1,
