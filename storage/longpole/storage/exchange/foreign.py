@@ -2,8 +2,8 @@
 
 In: `ForeignSpan`s, which every reader of a foreign format makes of what it finds. Out: the events
 that the store takes. What a run is, which status a span has and which error it ended with is
-decided here, once for all formats. All attributes travel with the event that says most: the end,
-or the start of a span that has not ended.
+decided here, once for all formats; what its attributes say is `dialects`' affair. All attributes
+travel with the event that says most: the end, or the start of a span that has not ended.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from typing import Any, Final
 from longpole.model import semconv
 from longpole.model.run import SpanError, Status
 from longpole.storage.codec import plain
+from longpole.storage.exchange.dialects.translate import translated
+from longpole.storage.exchange.dialects.values import integer
+from longpole.storage.exchange.failures import named_in, status_of_error
 from longpole.storage.exchange.parcel import Incoming
 from longpole.storage.store import SpanEnd, SpanStart
 
@@ -33,6 +36,7 @@ _STATUSES: Final = {status.value: status for status in Status}
 _OPEN: Final = (Status.RUNNING, Status.LOST)
 _STOPPED: Final = (Status.CANCELLED, Status.INTERRUPTED)
 _UNNAMED_ERROR: Final = "Error"
+_WRAPPER: Final = "Exception"
 
 
 class OddSpanError(Exception):
@@ -52,6 +56,7 @@ class ForeignSpan:
         exception: attributes of the last exception that was noted on it.
         linked_span_id: a span of the same trace that it links to.
         is_detached: whether it was handed over, so that nobody waits for it.
+        first_token_ns: when the first token of an answer arrived, where an event says so.
     """
 
     trace_id: str
@@ -66,6 +71,7 @@ class ForeignSpan:
     exception: Mapping[str, Any] = field(default_factory=dict)
     linked_span_id: str | None = None
     is_detached: bool = False
+    first_token_ns: int | None = None
 
 
 def events_from_foreign(span: ForeignSpan) -> Iterator[Incoming]:
@@ -122,18 +128,6 @@ def moment_ns(value: object, what: str) -> int:
     return number
 
 
-def integer(value: object) -> int | None:
-    """Return the integer that a number or a text of digits says, else `None`."""
-    if type(value) is int:
-        return value
-    if type(value) is float and value.is_integer():
-        return int(value)
-    # Twenty digits are more than 64 bits hold; longer text would cost time for nothing.
-    if type(value) is str and len(value) <= 20 and re.fullmatch(r"-?\d+", value, re.ASCII):
-        return int(value)
-    return None
-
-
 def hex_id(value: object, digits: int, what: str) -> str:
     """Return an id in lower case hexadecimal.
 
@@ -162,30 +156,56 @@ def _status(span: ForeignSpan) -> Status:
     status = _STATUSES.get(told) if type(told) is str else None
     if status is not None:
         return status
-    return Status.ERROR if span.is_failed else Status.OK
+    if not span.is_failed:
+        return Status.OK
+    error = None if _is_ours(span) else _foreign_error(span)
+    return Status.ERROR if error is None else status_of_error(error.type)
 
 
 def _attributes(span: ForeignSpan, status: Status) -> dict[str, Any]:
     told = {key: value for key, value in span.attributes.items() if key not in semconv.NOT_RECORDED}
-    attributes: dict[str, Any] = plain(told)
+    is_top = span.parent_span_id is None
+    attributes = translated(plain(told), span.name, is_top=is_top)
     # Only these two are recorded as an attribute; the others are how the wire tells a status.
     if status not in _STOPPED:
         attributes.pop(semconv.LONGPOLE_STATUS, None)
     stack = span.exception.get(semconv.EXCEPTION_STACKTRACE)
     if stack is not None:
         attributes.setdefault(semconv.EXCEPTION_STACKTRACE, plain(stack))
+    if span.first_token_ns is not None:
+        attributes.setdefault(semconv.LONGPOLE_FIRST_TOKEN_NS, span.first_token_ns)
     return attributes
+
+
+def _is_ours(span: ForeignSpan) -> bool:
+    return semconv.LONGPOLE_KIND in span.attributes or semconv.LONGPOLE_STATUS in span.attributes
 
 
 def _error(span: ForeignSpan, status: Status) -> SpanError | None:
     """Return what the span ended with; an exception noted on a span that is fine was handled."""
     if status is not Status.ERROR and semconv.LONGPOLE_STATUS not in span.attributes:
         return None
+    if not _is_ours(span):
+        return _foreign_error(span)
     named = span.exception.get(EXCEPTION_TYPE) or span.attributes.get(semconv.ERROR_TYPE)
     message = span.exception.get(EXCEPTION_MESSAGE, span.message)
     if not span.exception and (status is not Status.ERROR or not (named or message)):
         return None
     return SpanError(type=_text(named) or _UNNAMED_ERROR, message=_text(message))
+
+
+def _foreign_error(span: ForeignSpan) -> SpanError | None:
+    """Return the error of a failed span; its class without the module it lives in."""
+    named = span.exception.get(EXCEPTION_TYPE) or span.attributes.get(semconv.ERROR_TYPE)
+    message = _text(span.exception.get(EXCEPTION_MESSAGE, span.message))
+    if not (named or message or span.exception):
+        return None
+    # LangSmith's client raises a bare Exception around the text of the real one.
+    inner = named_in(message) if named in (None, _WRAPPER) else None
+    if inner is not None:
+        return inner
+    name = _text(named)
+    return SpanError(type=name.rpartition(".")[2] or name or _UNNAMED_ERROR, message=message)
 
 
 def _text(value: object) -> str:

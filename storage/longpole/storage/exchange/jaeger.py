@@ -20,6 +20,7 @@ import orjson
 
 from longpole.model import semconv
 from longpole.model.errors import ExchangeError
+from longpole.storage.exchange.dialects.values import integer
 from longpole.storage.exchange.foreign import (
     EXCEPTION_MESSAGE,
     EXCEPTION_TYPE,
@@ -30,7 +31,6 @@ from longpole.storage.exchange.foreign import (
     OddSpanError,
     events_from_foreign,
     hex_id,
-    integer,
     moment_ns,
 )
 from longpole.storage.exchange.opening import opened, whole_json

@@ -25,6 +25,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
 from longpole.model import semconv
 from longpole.model.errors import ExchangeError
+from longpole.storage.exchange.dialects.values import integer
 from longpole.storage.exchange.foreign import (
     LONGPOLE,
     SCOPE_NAME,
@@ -33,7 +34,6 @@ from longpole.storage.exchange.foreign import (
     OddSpanError,
     events_from_foreign,
     hex_id,
-    integer,
     moment_ns,
 )
 from longpole.storage.exchange.opening import (
@@ -57,6 +57,8 @@ _CONSUMER: Final = OtlpSpan.SPAN_KIND_CONSUMER
 _KIND_NAMES: Final = {"SPAN_KIND_PRODUCER": _PRODUCER, "SPAN_KIND_CONSUMER": _CONSUMER}
 _ERROR_CODES: Final = (2, "2", "STATUS_CODE_ERROR")
 _EXCEPTION: Final = "exception"
+_FIRST_TOKENS: Final = frozenset({"new_token", "First Token Stream Event"})
+"""Events that note tokens as they come, of LangSmith and of OpenInference."""
 _OF_RESOURCE: Final = (semconv.LONGPOLE_HOST, SERVICE_NAME)
 # A file may hold other signals too; an empty request is lawful.
 _NO_SPANS: Final = frozenset({"resourceMetrics", "resourceLogs", "resourceProfiles"})
@@ -210,6 +212,10 @@ def _from_message(span: OtlpSpan, shared: Mapping[str, Any]) -> ForeignSpan:
         message=span.status.message,
         exception=_values(exceptions[-1].attributes) if exceptions else {},
         linked_span_id=next(links, None),
+        first_token_ns=next(
+            (event.time_unix_nano or None for event in span.events if event.name in _FIRST_TOKENS),
+            None,
+        ),
     )
 
 
@@ -304,6 +310,7 @@ def _from_json(span: Any, shared: Mapping[str, Any]) -> ForeignSpan:
         message=str(status.get("message") or ""),
         exception=_json_exception(span),
         linked_span_id=_json_link(span, trace_id),
+        first_token_ns=_json_first_token(span),
     )
 
 
@@ -324,6 +331,13 @@ def _json_id(value: object, digits: int, what: str) -> str:
 def _json_exception(span: Mapping[str, Any]) -> Mapping[str, Any]:
     noted = [event for event in _objects(span.get("events")) if event.get("name") == _EXCEPTION]
     return _json_values(noted[-1].get("attributes")) if noted else {}
+
+
+def _json_first_token(span: Mapping[str, Any]) -> int | None:
+    for event in _objects(span.get("events")):
+        if event.get("name") in _FIRST_TOKENS:
+            return integer(_first(event, "timeUnixNano", "time_unix_nano")) or None
+    return None
 
 
 def _json_link(span: Mapping[str, Any], trace_id: str) -> str | None:

@@ -20,8 +20,8 @@ from longpole.model.caller import SESSION_KEYS, USER_KEY
 from longpole.model.providers import to_langchain
 from longpole.model.run import Kind, Run, Span, Status
 from longpole.storage import rows
+from longpole.storage.exchange.failures import failure_text
 from longpole.storage.exchange.langsmith.content import inputs_of, outputs_of
-from longpole.storage.exchange.langsmith.failures import failure_text
 from longpole.storage.exchange.langsmith.order import Place, moment, places
 from longpole.storage.exchange.parcel import NO_CONTENT, Parcel
 from longpole.storage.store import Content

@@ -9,7 +9,7 @@ last digit. What is not understood is kept as content and claims nothing.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
@@ -19,7 +19,8 @@ from longpole.model.caller import name_of, own_metadata, session_in, user_in
 from longpole.model.providers import from_langchain
 from longpole.model.run import Kind, SpanError, Status
 from longpole.storage.codec import plain
-from longpole.storage.exchange.langsmith.failures import read_failure, stack_in
+from longpole.storage.exchange.failures import read_failure, stack_in
+from longpole.storage.exchange.messages import answer_in, recorded_content
 
 Json = Mapping[str, Any]
 
@@ -31,7 +32,6 @@ _KIND: Final[Mapping[str, Kind]] = {
     "prompt": Kind.PROMPT,
     "parser": Kind.PARSER,
 }
-_ROLES: Final = {"user": "human", "assistant": "ai"}
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND: Final = datetime.timedelta(microseconds=1)
 
@@ -100,8 +100,8 @@ def attributes_of(run: Json, kind: Kind, above: Json) -> dict[str, Any]:
     """
     metadata, error = metadata_of(run), run.get("error")
     told: dict[str, Any] = {
-        **_content(run.get("inputs"), kind, is_input=True),
-        **_content(run.get("outputs"), kind, is_input=False),
+        **recorded_content(run.get("inputs"), kind, is_input=True),
+        **recorded_content(run.get("outputs"), kind, is_input=False),
         semconv.EXCEPTION_STACKTRACE: None if type(error) is not str else stack_in(error),
         semconv.LONGPOLE_FIRST_TOKEN_NS: first_token_ns(run),
         semconv.METADATA: _own_metadata(metadata, above),
@@ -130,7 +130,7 @@ def _own_metadata(metadata: Json, above: Json) -> str | None:
 def _model(run: Json, metadata: Json) -> dict[str, Any]:
     provider = name_of(metadata.get("ls_provider"))
     asked = _object(_object(run.get("extra")).get("invocation_params"))
-    answered = _object(_message_told(run).get("response_metadata"))
+    answered = _object(answer_in(run.get("outputs")).get("response_metadata"))
     return {
         semconv.GEN_AI_PROVIDER_NAME: from_langchain(provider) if provider else None,
         semconv.GEN_AI_REQUEST_MODEL: name_of(metadata.get("ls_model_name"))
@@ -149,7 +149,7 @@ def _model(run: Json, metadata: Json) -> dict[str, Any]:
 def _usage(run: Json, metadata: Json) -> dict[str, Any]:
     """Return token counts, from wherever they are told; in order of trust."""
     outputs = _object(run.get("outputs"))
-    message = _message_told(run)
+    message = answer_in(run.get("outputs"))
     whole = (
         _object(outputs.get("usage_metadata"))
         or _object(metadata.get("usage_metadata"))
@@ -184,77 +184,6 @@ def _usage(run: Json, metadata: Json) -> dict[str, Any]:
         semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: _first_count(
             written.get("reasoning"), reasoned.get("reasoning_tokens")
         ),
-    }
-
-
-def _message_told(run: Json) -> Json:
-    """Return the answer's message as LangChain's tracer keeps it; empty for other shapes."""
-    generations = _object(run.get("outputs")).get("generations")
-    while isinstance(generations, list) and generations:
-        generations = generations[0]
-    message = _object(_object(generations).get("message"))
-    return _object(message.get("kwargs")) or message
-
-
-# --- contents ---------------------------------------------------------------------------------
-
-
-def _content(value: object, kind: Kind, *, is_input: bool) -> dict[str, Any]:
-    """Return a value as the handler would have recorded it: messages plain, wrappers taken off."""
-    found = _unwrapped(value, kind, is_input=is_input)
-    if found is None:
-        return {}
-    text = found if isinstance(found, str) else orjson.dumps(plain(found)).decode()
-    mime_type = "text/plain" if isinstance(found, str) else "application/json"
-    if is_input:
-        return {semconv.INPUT_VALUE: text, semconv.INPUT_MIME_TYPE: mime_type}
-    return {semconv.OUTPUT_VALUE: text, semconv.OUTPUT_MIME_TYPE: mime_type}
-
-
-def _unwrapped(value: object, kind: Kind, *, is_input: bool) -> Any:
-    held = {key: one for key, one in _object(value).items() if key != "usage_metadata"}
-    if not held:
-        return None
-    if kind is Kind.LLM:
-        messages = held.get("messages")
-        if isinstance(messages, list) and messages:
-            return _messages(messages, is_input=is_input)
-        if "generations" in held:
-            return _generation(held["generations"])
-        if isinstance(held.get("prompts"), list):
-            return held["prompts"]
-    if kind is Kind.RETRIEVER and list(held) in (["documents"], ["query"]):
-        return next(iter(held.values()))
-    if len(held) == 1 and ("input" if is_input else "output") in held:
-        return next(iter(held.values()))
-    return held
-
-
-def _messages(messages: Sequence[Any], *, is_input: bool) -> Any:
-    flat = messages[0] if isinstance(messages[0], list) else messages
-    shaped = [_message(one) for one in flat]
-    return shaped if is_input or len(shaped) != 1 else shaped[0]
-
-
-def _generation(generations: Any) -> Any:
-    first = generations
-    while isinstance(first, list) and first:
-        first = first[0]
-    held = _object(first)
-    return _message(held["message"]) if "message" in held else held.get("text")
-
-
-def _message(message: Any) -> Any:
-    held = _object(message)
-    told = _object(held.get("kwargs")) or held
-    role = told.get("type") if "kwargs" in held else told.get("role") or told.get("type")
-    if not isinstance(role, str):
-        return message
-    kept = ("content", "name", "id", "tool_calls", "tool_call_id", "status")
-    return {
-        "role": _ROLES.get(role, role),
-        **{key: told[key] for key in kept if told.get(key) not in (None, [])},
-        "content": told.get("content", ""),
     }
 
 

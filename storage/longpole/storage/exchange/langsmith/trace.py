@@ -30,17 +30,11 @@ from longpole.model.place import (
 from longpole.model.run import Kind, Status
 from longpole.storage.exchange.langsmith import told
 from longpole.storage.exchange.parcel import Incoming, Refused
+from longpole.storage.exchange.placing import attributes_of_place, shape_named
 from longpole.storage.store import SpanEnd, SpanStart
 
 Json = Mapping[str, Any]
 
-_SHAPES: Final = (
-    ("RunnableParallel", Shape.PARALLEL),
-    ("RunnableSequence", Shape.SEQUENCE),
-    ("RunnableEach", Shape.EACH),
-    ("RunnableWithFallbacks", Shape.FALLBACKS),
-    ("RunnableBranch", Shape.BRANCH),
-)
 _NO_TAGS: Final[frozenset[str]] = frozenset()
 _STATUSES: Final = {status.value: status for status in Status}
 # How the wire tells what has a place of its own in an event.
@@ -139,7 +133,7 @@ def _events(node: _Node, *, is_root: bool) -> Iterator[Incoming]:
         semconv.LONGPOLE_KIND: node.kind.value,
         semconv.LONGPOLE_LANGCHAIN_RUN_ID: str(run["id"]),
         semconv.TAG_TAGS: list(user_tags(told.tags_of(run))) or None,
-        **_of_place(place),
+        **attributes_of_place(place),
         **told.attributes_of(run, node.kind, above),
         **_recorded(metadata),
     }
@@ -254,10 +248,9 @@ def _above(node: _Node, parent: _Node) -> Above:
 
 
 def _shape(node: _Node, inherited: frozenset[str]) -> Shape | None:
-    name = str(node.run.get("name"))
-    for prefix, shape in _SHAPES:
-        if name == prefix or name.startswith(f"{prefix}<"):
-            return shape
+    shape = shape_named(str(node.run.get("name")))
+    if shape is not None:
+        return shape
     handed = handed_down(told.tags_of(node.run), inherited)
     for child in node.children:
         if own_tag(RETRY_ATTEMPT, told.tags_of(child.run), handed) is not None:
@@ -270,18 +263,3 @@ def _tool_call_id(node: _Node) -> str | None:
     output = outputs.get("output") if isinstance(outputs, dict) else None
     found = output.get("tool_call_id") if isinstance(output, dict) else None
     return found if isinstance(found, str) else None
-
-
-def _of_place(place: Place) -> dict[str, Any]:
-    order = place.order
-    return {
-        semconv.LONGPOLE_ROLE: place.role and place.role.value,
-        semconv.LONGPOLE_BRANCH: place.branch,
-        semconv.LONGPOLE_STEP: place.step,
-        semconv.LONGPOLE_ATTEMPT: place.attempt if place.attempt > 1 else None,
-        semconv.LONGPOLE_FAN_OUT: place.fan_out and place.fan_out.value,
-        semconv.LONGPOLE_GROUP: order.group,
-        semconv.LONGPOLE_SEQ: order.seq,
-        semconv.LONGPOLE_SUPERSTEP: order.superstep,
-        semconv.LONGPOLE_AFTER: None if order.after is None else list(order.after),
-    }

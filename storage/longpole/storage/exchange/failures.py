@@ -1,7 +1,8 @@
-"""How a run ended ⇄ the one text that LangSmith has for it. Pure.
+"""How a span ended, as exceptions and as texts tell it. Pure.
 
-Written: class, message and, below a line of its own, the stack. Read: that, and what others write:
-LangChain's tracer (`repr` of the exception and its stack without a break between), or free text.
+LangSmith has one text for it. Written: class, message and, below a line of its own, the stack.
+Read: that, and what others write: LangChain's tracer (`repr` of the exception and its stack without
+a break between), or free text.
 """
 
 from __future__ import annotations
@@ -25,6 +26,26 @@ def failure_text(error: SpanError, stack: str | None) -> str:
     return f"{told}{_STACK_BELOW}{stack}" if stack else told
 
 
+def status_of_error(name: str) -> Status:
+    """Return how a span ended that an exception of this class ended.
+
+    >>> status_of_error("langgraph.errors.GraphInterrupt")
+    <Status.INTERRUPTED: 'interrupted'>
+    """
+    bare = name.rpartition(".")[2]
+    if bare in _INTERRUPTS:
+        return Status.INTERRUPTED
+    return Status.CANCELLED if bare in _STOPS else Status.ERROR
+
+
+def named_in(message: str) -> SpanError | None:
+    """Return the exception whose `repr` and stack make up a message; `None` for any other."""
+    found = _REPR.match(message)
+    if found is None or _PYTHONS not in message:
+        return None
+    return SpanError(type=found[1], message=_unquoted(found[2]))
+
+
 def read_failure(text: str, named: str | None) -> tuple[Status, SpanError | None]:
     """Return what a text says: an interrupt and a cancellation are no failures.
 
@@ -33,12 +54,8 @@ def read_failure(text: str, named: str | None) -> tuple[Status, SpanError | None
         named: the class, where it is told elsewhere.
     """
     error = _error(text, named)
-    name = error.type.rpartition(".")[2]
-    if name in _INTERRUPTS:
-        return Status.INTERRUPTED, None
-    if name in _STOPS:
-        return Status.CANCELLED, None
-    return Status.ERROR, error
+    status = status_of_error(error.type)
+    return status, error if status is Status.ERROR else None
 
 
 def stack_in(text: str) -> str | None:
