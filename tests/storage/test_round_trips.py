@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longpole.model import Run, Status
-from longpole.storage import Recorder, RunQuery, RunSummary, SpanStart, open_store
-from longpole.storage.codec import decode, encode
+from longpole.model import Run, SpanError, Status
+from longpole.storage import Recorder, RunQuery, RunSummary, SpanEnd, SpanStart, open_store
+from longpole.storage.codec import as_decoded, decode, encode
 from longpole.storage.rows import events_from_run
 from longpole.storage.writer import Writer
 from tests.strategies import any_runs, as_stored, recorded_runs
@@ -81,6 +81,47 @@ def test_events_in_any_order_and_told_twice_make_the_same_run(
 def test_every_event_survives_its_way_through_the_spool(run: Run) -> None:
     for event in events_from_run(run):
         assert encode(decode(encode(event))) == encode(event)
+
+
+ODD_VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.text(max_size=4),
+    st.just("\ud800"),
+    st.lists(st.integers(), max_size=2),
+)
+ODD_TEXTS = st.sampled_from(["", "a", "ü", "\ud800"])
+
+
+@given(
+    st.builds(
+        SpanStart,
+        run_id=ODD_TEXTS,
+        trace_id=ODD_TEXTS,
+        span_id=ODD_TEXTS,
+        parent_span_id=st.none() | ODD_TEXTS,
+        is_root=st.booleans(),
+        name=ODD_TEXTS,
+        start_ns=st.integers(-(2**63), 2**63 - 1),
+        attributes=st.dictionaries(ODD_TEXTS, ODD_VALUES, max_size=3),
+    )
+    | st.builds(
+        SpanEnd,
+        run_id=ODD_TEXTS,
+        span_id=ODD_TEXTS,
+        end_ns=st.integers(0, 2**63 - 1),
+        status=st.sampled_from(Status),
+        error=st.none() | st.builds(SpanError, type=ODD_TEXTS, message=ODD_TEXTS),
+        attributes=st.dictionaries(ODD_TEXTS, ODD_VALUES, max_size=3),
+    )
+)
+@settings(max_examples=300)
+def test_an_event_that_skips_the_spool_is_what_it_would_have_become_there(
+    event: SpanStart | SpanEnd,
+) -> None:
+    assert as_decoded(event) == decode(encode(event))
 
 
 @pytest.mark.parametrize(

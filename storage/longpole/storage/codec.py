@@ -175,6 +175,57 @@ def plain(value: object) -> Any:
     return _Plain().copy(value, 0)
 
 
+def as_decoded(event: SpanEvent) -> SpanEvent:
+    """Return what `decode(encode(event))` does, without the way there where it changes nothing."""
+    attributes = event.attributes
+    texts: tuple[object, ...]
+    if type(event) is SpanStart:
+        moment_ns: object = event.start_ns
+        texts = (event.run_id, event.trace_id, event.span_id, event.name)
+        texts += () if event.parent_span_id is None else (event.parent_span_id or None,)
+    else:
+        moment_ns = event.end_ns if type(event) is SpanEnd else None
+        error = event.error if type(event) is SpanEnd else None
+        texts = (event.run_id, event.span_id)
+        texts += () if error is None else (error.type, error.message)
+    is_same = (
+        type(attributes) is dict
+        and type(moment_ns) is int
+        and moment_ns in _INT64
+        and all(map(_is_text, texts))
+        and all(map(_is_text, attributes))
+        and all(map(_is_simple, attributes.values()))
+    )
+    return event if is_same else decode(encode(event))
+
+
+def plain_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same as `plain`, faster where most values are short and simple already."""
+    return {
+        key if key.isascii() else _text(key): value if _is_simple(value) else plain(value)
+        for key, value in attributes.items()
+    }
+
+
+def _is_simple(value: object) -> bool:
+    kind = type(value)
+    if kind is str:
+        return _is_text(value)
+    return kind is bool or value is None or (kind is int and value in _INT64)
+
+
+def _is_text(value: object) -> bool:
+    if type(value) is not str:
+        return False
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class _Plain:
     """One copy in the making; the budget is shared by everything in it."""
 

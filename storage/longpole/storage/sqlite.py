@@ -26,7 +26,7 @@ from longpole.model.errors import (
 from longpole.model.run import Run
 from longpole.storage import ledger, lists, load, summaries, upkeep
 from longpole.storage.alive import living, note_own
-from longpole.storage.codec import decode, encode
+from longpole.storage.codec import as_decoded
 from longpole.storage.commit import Committer
 from longpole.storage.database import identity, keep_open, open_for_reading, store_errors
 from longpole.storage.drain import sweep
@@ -125,7 +125,7 @@ class SqliteStore:
         # Through the bytes a spool would hold, so that every source is read the same way.
         if recorder.pid == os.getpid():
             note_own(recorder.recorder_id)
-        plain_events = [decode(encode(event)) for event in events]
+        plain_events = [as_decoded(event) for event in events]
         with self._committing() as connection:
             ingest(connection, recorder_number(connection, recorder), plain_events)
 
