@@ -299,7 +299,7 @@ def test_the_environment_that_langsmith_adds_is_not_kept(
 
 
 @given(st.sampled_from(ALL), st.randoms(use_true_random=False), st.integers(1, 9))
-@settings(max_examples=20)
+@settings(max_examples=10)
 def test_spans_may_come_in_any_order_and_in_any_number_of_requests(
     tmp_path_factory: pytest.TempPathFactory, dialect: str, random: Any, requests: int
 ) -> None:
@@ -355,7 +355,7 @@ VALUES = json_values(FIELDS).map(plain)
     st.sampled_from(WORDS),
     st.booleans(),
 )
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_no_value_of_any_attribute_makes_trouble(
     attributes: dict[str, Any], name: str, is_top: bool
 ) -> None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from longpole.model import semconv
 from longpole.model.run import SpanError, Status
-from longpole.storage.codec import plain
+from longpole.storage.codec import plain, plain_attributes
 from longpole.storage.exchange.dialects.translate import translated
 from longpole.storage.exchange.dialects.values import integer
 from longpole.storage.exchange.failures import named_in, status_of_error
@@ -82,25 +82,28 @@ def events_from_foreign(span: ForeignSpan) -> Iterator[Incoming]:
     """
     status = _status(span)
     attributes = _attributes(span, status)
-    start = _start(span, attributes)
-    if span.end_ns is None or status in _OPEN:
+    is_open = span.end_ns is None or status in _OPEN
+    start = _start(span, attributes, keeps_attributes=is_open)
+    if span.end_ns is None or is_open:
         yield start
         return
-    yield replace(start, attributes={})
+    yield start
     yield SpanEnd(
         run_id=start.run_id,
         span_id=start.span_id,
         end_ns=span.end_ns,
         status=status,
         error=_error(span, status),
-        attributes=start.attributes,
+        attributes=attributes,
     )
 
 
-def _start(span: ForeignSpan, attributes: Mapping[str, Any]) -> SpanStart:
+def _start(span: ForeignSpan, attributes: dict[str, Any], *, keeps_attributes: bool) -> SpanStart:
+    """Return the start; a span that is detached says so among its attributes from here on."""
     parent_id = _named(span.attributes, semconv.LONGPOLE_PARENT_SPAN_ID) or span.parent_span_id
     is_linked = parent_id is None and span.linked_span_id not in (None, span.span_id)
-    is_detached = is_linked or span.is_detached
+    if is_linked or span.is_detached:
+        attributes.setdefault(semconv.LONGPOLE_DETACHED, True)
     return SpanStart(
         run_id=_named(span.attributes, semconv.LONGPOLE_RUN_ID) or span.trace_id,
         trace_id=span.trace_id,
@@ -108,9 +111,9 @@ def _start(span: ForeignSpan, attributes: Mapping[str, Any]) -> SpanStart:
         parent_span_id=span.linked_span_id if is_linked else parent_id,
         is_root=attributes.get(semconv.LONGPOLE_RUN_ROOT) is True
         or (parent_id is None and not is_linked),
-        name=plain(span.name),
+        name=span.name if span.name.isascii() else plain(span.name),
         start_ns=span.start_ns,
-        attributes={semconv.LONGPOLE_DETACHED: True, **attributes} if is_detached else attributes,
+        attributes=attributes if keeps_attributes else {},
     )
 
 
@@ -165,7 +168,7 @@ def _status(span: ForeignSpan) -> Status:
 def _attributes(span: ForeignSpan, status: Status) -> dict[str, Any]:
     told = {key: value for key, value in span.attributes.items() if key not in semconv.NOT_RECORDED}
     is_top = span.parent_span_id is None
-    attributes = translated(plain(told), span.name, is_top=is_top)
+    attributes = translated(plain_attributes(told), span.name, is_top=is_top)
     # Only these two are recorded as an attribute; the others are how the wire tells a status.
     if status not in _STOPPED:
         attributes.pop(semconv.LONGPOLE_STATUS, None)

@@ -17,7 +17,7 @@ from longpole.model.run import Kind
 from longpole.storage.codec import plain
 
 _ROLES: Final = {"user": "human", "assistant": "ai"}
-_KEPT: Final = ("content", "name", "id", "tool_calls", "tool_call_id", "status")
+_KEPT: Final = frozenset({"content", "name", "id", "tool_calls", "tool_call_id", "status"})
 
 
 def recorded_content(value: object, kind: Kind, *, is_input: bool) -> dict[str, Any]:
@@ -29,11 +29,18 @@ def content_attributes(found: object, *, is_input: bool) -> dict[str, Any]:
     """Return a value as content: text as it is, everything else as JSON; none for `None`."""
     if found is None:
         return {}
-    text = found if isinstance(found, str) else orjson.dumps(plain(found)).decode()
+    text = found if isinstance(found, str) else _json(found)
     mime_type = "text/plain" if isinstance(found, str) else "application/json"
     if is_input:
         return {semconv.INPUT_VALUE: text, semconv.INPUT_MIME_TYPE: mime_type}
     return {semconv.OUTPUT_VALUE: text, semconv.OUTPUT_MIME_TYPE: mime_type}
+
+
+def _json(value: object) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except (TypeError, ValueError, RecursionError):
+        return orjson.dumps(plain(value)).decode()
 
 
 def shaped(value: object, kind: Kind, *, is_input: bool) -> Any:
@@ -110,8 +117,8 @@ def _message(message: Any) -> Any:
         told = {"name": told.get("name"), **_of_parts(told["parts"])}
     return {
         "role": _ROLES.get(role, role),
-        **{key: told[key] for key in _KEPT if told.get(key) not in (None, [])},
         "content": told.get("content", ""),
+        **{key: one for key, one in told.items() if key in _KEPT and one not in (None, [])},
     }
 
 

@@ -198,29 +198,45 @@ def _spans_of_request(request: ExportTraceServiceRequest, where: str) -> Iterato
 
 
 def _from_message(span: OtlpSpan, shared: Mapping[str, Any]) -> ForeignSpan:
-    links = (link.span_id.hex() for link in span.links if link.trace_id == span.trace_id)
-    exceptions = [event for event in span.events if event.name == _EXCEPTION]
+    exception, first_token_ns = _from_events(span.events) if span.events else ({}, None)
     return ForeignSpan(
-        trace_id=hex_id(span.trace_id.hex(), 32, "trace id"),
-        span_id=hex_id(span.span_id.hex(), 16, "span id"),
-        parent_span_id=_parent(span.parent_span_id.hex()),
+        trace_id=_id(span.trace_id, 16, "trace id"),
+        span_id=_id(span.span_id, 8, "span id"),
+        parent_span_id=_id(span.parent_span_id, 8, "parent span id")
+        if any(span.parent_span_id)
+        else None,
         name=span.name,
         start_ns=_start(span.start_time_unix_nano),
         end_ns=_moment(span.end_time_unix_nano, "end time"),
         attributes={**shared, **_values(span.attributes)},
         is_failed=span.status.code in _ERROR_CODES,
         message=span.status.message,
-        exception=_values(exceptions[-1].attributes) if exceptions else {},
-        linked_span_id=next(links, None),
-        first_token_ns=next(
-            (event.time_unix_nano or None for event in span.events if event.name in _FIRST_TOKENS),
-            None,
-        ),
+        exception=exception,
+        linked_span_id=_link(span) if span.links else None,
+        first_token_ns=first_token_ns,
     )
 
 
-def _parent(parent_id: str) -> str | None:
-    return hex_id(parent_id, 16, "parent span id") if parent_id.strip("0") else None
+def _from_events(events: Iterable[OtlpSpan.Event]) -> tuple[Mapping[str, Any], int | None]:
+    """Return the last exception, and when the first token came."""
+    exception: Mapping[str, Any] = {}
+    first_token_ns: int | None = None
+    for event in events:
+        if event.name == _EXCEPTION:
+            exception = _values(event.attributes)
+        elif event.name in _FIRST_TOKENS and first_token_ns is None:
+            first_token_ns = event.time_unix_nano or None
+    return exception, first_token_ns
+
+
+def _link(span: OtlpSpan) -> str | None:
+    return next((link.span_id.hex() for link in span.links if link.trace_id == span.trace_id), None)
+
+
+def _id(value: bytes, size: int, what: str) -> str:
+    if len(value) == size and any(value):
+        return value.hex()
+    return hex_id(value.hex(), 2 * size, what)
 
 
 def _start(value: object) -> int:
@@ -240,6 +256,9 @@ def _values(attributes: Iterable[KeyValue], depth: int = 0) -> dict[str, Any]:
 
 
 def _value(value: AnyValue, depth: int) -> Any:
+    # Nearly all are text, and asking for the kind costs more than looking.
+    if text := value.string_value:
+        return text
     kind = value.WhichOneof("value")
     if kind is None:
         return None

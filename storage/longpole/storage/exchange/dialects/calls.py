@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from longpole.model import semconv
 from longpole.model.providers import from_langchain
+from longpole.storage.exchange.dialects.contents import raw_output
 from longpole.storage.exchange.dialects.values import (
     as_count,
     count_in,
@@ -18,6 +19,7 @@ from longpole.storage.exchange.dialects.values import (
     object_in,
 )
 from longpole.storage.exchange.langsmith.told import time_ns
+from longpole.storage.exchange.messages import answer_in
 
 _NO_NAMES: Final = frozenset({"unknown", "langchain", "langgraph"})
 """What instrumentations write for a model or provider that they do not know."""
@@ -25,7 +27,8 @@ _ANSWERED: Final = (
     semconv.GEN_AI_RESPONSE_MODEL,
     "llm.response.model_name",
     "langfuse.observation.model.name",
-    "gen_ai.response.model_name",
+    # What was asked for, unless the answer named another.
+    "llm.model_name",
 )
 _ASKED: Final = (
     semconv.GEN_AI_REQUEST_MODEL,
@@ -80,32 +83,34 @@ _LANGFUSE_REASONING: Final = ("output_reasoning", "output_reasoning_tokens")
 _FIRST_TOKEN: Final = "langfuse.observation.completion_start_time"
 
 
-def about_call(
-    told: Mapping[str, Any], metadata: Mapping[str, Any], answer: Mapping[str, Any]
-) -> dict[str, Any]:
+def about_call(told: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return the facts of a model call; `None` where a dialect does not tell one.
 
     Args:
         told: attributes of the span.
         metadata: LangChain's, as `callers.metadata_of` finds it.
-        answer: the message that the model returned, as LangChain serialises it.
     """
-    asked = _named(told, _ASKED) or _name(metadata.get("ls_model_name"))
-    named_in_answer = object_in(answer.get("response_metadata")).get("model_name")
     return {
-        semconv.GEN_AI_REQUEST_MODEL: asked,
-        semconv.GEN_AI_RESPONSE_MODEL: _named(told, _ANSWERED)
-        or _name(named_in_answer)
-        or _name(told.get("llm.model_name")),
+        semconv.GEN_AI_REQUEST_MODEL: _named(told, _ASKED) or _name(metadata.get("ls_model_name")),
+        semconv.GEN_AI_RESPONSE_MODEL: _named(told, _ANSWERED) or _name(_named_in_answer(told)),
         semconv.GEN_AI_PROVIDER_NAME: _provider(told, metadata),
         semconv.LONGPOLE_FIRST_TOKEN_NS: time_ns(decoded(told.get(_FIRST_TOKEN))),
         **_usage(told),
     }
 
 
+def _named_in_answer(told: Mapping[str, Any]) -> Any:
+    """Return the model that the answer's message names, as LangChain serialises it."""
+    answer = answer_in(raw_output(told))
+    return object_in(answer.get("response_metadata")).get("model_name")
+
+
 def _named(told: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
-    names = (_name(told.get(key)) for key in keys)
-    return next((name for name in names if name is not None), None)
+    for key in keys:
+        name = _name(told.get(key))
+        if name is not None:
+            return name
+    return None
 
 
 def _name(value: object) -> str | None:

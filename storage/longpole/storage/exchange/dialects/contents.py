@@ -39,7 +39,7 @@ _OUTPUTS: Final = (
 """Where an input or output can stand; the first one that is there counts."""
 _FLAT_INPUTS: Final = (("llm.input_messages.", "message."), ("gen_ai.prompt.", ""))
 _FLAT_OUTPUTS: Final = (("llm.output_messages.", "message."), ("gen_ai.completion.", ""))
-_FLAT: Final = (
+FLAT_CONTENT: Final = (
     "llm.input_messages.",
     "llm.output_messages.",
     "gen_ai.prompt.",
@@ -47,16 +47,14 @@ _FLAT: Final = (
     "gen_ai.prompt.variable.",
     "retrieval.documents.",
 )
-_WORDS: Final = frozenset((*_INPUTS, *_OUTPUTS, _SYSTEM, semconv.INPUT_MIME_TYPE))
+"""How attributes begin that hold parts of contents; like those below they are not kept as such."""
+CONTENT_KEYS: Final = frozenset(
+    (*_INPUTS, *_OUTPUTS, _SYSTEM, semconv.INPUT_MIME_TYPE, semconv.OUTPUT_MIME_TYPE)
+)
 _TRACELOOP_WRAPPERS: Final = ("inputs", "input_str", "outputs", "output")
 _BESIDE: Final = frozenset({"tags", "metadata", "kwargs"})
 """What OpenLLMetry writes beside an input or output in the same object."""
 _JSON: Final = "application/json"
-
-
-def is_content(key: str) -> bool:
-    """Whether an attribute holds contents, so that it is not kept under its own name."""
-    return key in _WORDS or key == semconv.OUTPUT_MIME_TYPE or key.startswith(_FLAT)
 
 
 def raw_output(told: Mapping[str, Any]) -> Any:

@@ -36,10 +36,13 @@ def about_place(
 ) -> dict[str, Any]:
     """Return the attributes that say where a span stands below its parent."""
     called = told.get("traceloop.entity.name")
+    shape = shape_named(called if type(called) is str else name)
     task = task_of(metadata)
+    if shape is None and task is None and not tags:
+        return {}
     started = Started(
         kind=kind or Kind.OTHER,
-        shape=shape_named(called if type(called) is str else name),
+        shape=shape,
         tags=tags,
         metadata=_with_path(metadata),
     )

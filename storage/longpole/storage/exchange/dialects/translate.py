@@ -13,10 +13,9 @@ from longpole.model import semconv
 from longpole.model.run import Kind
 from longpole.storage.exchange.dialects.callers import about_caller, metadata_of, tags_of
 from longpole.storage.exchange.dialects.calls import USAGE_KEYS, about_call
-from longpole.storage.exchange.dialects.contents import contents_of, is_content, raw_output
+from longpole.storage.exchange.dialects.contents import CONTENT_KEYS, FLAT_CONTENT, contents_of
 from longpole.storage.exchange.dialects.kinds import kind_of
 from longpole.storage.exchange.dialects.places import about_place, about_top, kind_in_graph
-from longpole.storage.exchange.messages import answer_in
 
 _CALLS: Final = (Kind.LLM, Kind.EMBEDDING)
 _OF_CALLS: Final = USAGE_KEYS | {
@@ -26,8 +25,13 @@ _OF_CALLS: Final = USAGE_KEYS | {
     semconv.GEN_AI_SYSTEM,
 }
 """What only a model call has; on other spans it names the framework or repeats what is below."""
-# The environment of the process, which LangSmith's client adds to every span.
-_LEAKED: Final = ("langsmith.metadata.LANGSMITH_", "langsmith.metadata.LANGCHAIN_")
+_NOT_KEPT: Final = CONTENT_KEYS | _OF_CALLS
+# LangSmith's client adds the environment of the process to every span.
+_NOT_KEPT_BEGINNINGS: Final = (
+    *FLAT_CONTENT,
+    "langsmith.metadata.LANGSMITH_",
+    "langsmith.metadata.LANGCHAIN_",
+)
 
 
 def translated(told: Mapping[str, Any], name: str, *, is_top: bool) -> dict[str, Any]:
@@ -45,21 +49,23 @@ def translated(told: Mapping[str, Any], name: str, *, is_top: bool) -> dict[str,
     kind = kind_in_graph(told, name, kind_of(told), metadata)
     ours: dict[str, Any] = {semconv.LONGPOLE_KIND: kind and kind.value}
     if kind in _CALLS:
-        ours |= about_call(told, metadata, answer_in(raw_output(told)))
+        ours |= about_call(told, metadata)
     ours |= contents_of(told, kind)
     if is_top:
         ours |= about_caller(told, metadata, tags) | about_top(name)
     else:
         ours |= about_place(told, name, kind, tags, metadata)
-    left_out = _OF_CALLS if kind is not None else frozenset()
+    left_out = CONTENT_KEYS if kind is None else _NOT_KEPT
     kept = {
         key: value
         for key, value in told.items()
-        if key not in left_out
-        and key not in ours
-        and not is_content(key)
-        and not key.startswith(_LEAKED)
+        if key not in left_out and not key.startswith(_NOT_KEPT_BEGINNINGS)
     }
-    # A user's own `longpole.*` attributes are meant: they win over what was made of others.
-    meant = {key: value for key, value in told.items() if key.startswith(semconv.LONGPOLE_PREFIX)}
-    return kept | {key: value for key, value in ours.items() if value is not None} | meant
+    if is_top:
+        # All of it, the framework's too; what is the caller's comes back from above.
+        kept.pop(semconv.METADATA, None)
+    for key, value in ours.items():
+        # A user's own `longpole.*` attributes are meant: they win over what was made of others.
+        if value is not None and not (key in kept and key.startswith(semconv.LONGPOLE_PREFIX)):
+            kept[key] = value
+    return kept

@@ -21,7 +21,8 @@ def text_in(told: Mapping[str, Any], keys: Iterable[str]) -> str | None:
 def count_in(told: Mapping[str, Any], keys: Iterable[str]) -> int | None:
     """Return the first of these attributes that is a count."""
     for key in keys:
-        count = as_count(told.get(key))
+        value = told.get(key)
+        count = None if value is None else as_count(value)
         if count is not None:
             return count
     return None
