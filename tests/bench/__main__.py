@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import analysis, context, exchange, handler, lists, many, peers, store, what_if
+from tests.bench import analysis, context, exchange, handler, lists, many, peers, receiver, store, what_if
 
 BENCHES = {
     "analysis": analysis.main,
@@ -16,6 +16,7 @@ BENCHES = {
     "lists": lists.main,
     "peers": peers.main,
     "what_if": what_if.main,
+    "receiver": receiver.main,
 }
 # They take minutes.
 ONLY_BY_NAME = {"peers", "what_if"}

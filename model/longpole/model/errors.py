@@ -5,7 +5,8 @@
     │   ├── PointedError             a text cannot be understood; knows where
     │   │   ├── FilterError              a filter for runs
     │   │   └── ChangeError              a change for what-if
-    │   └── TargetError              a change is about spans that the run does not have
+    │   ├── TargetError              a change is about spans that the run does not have
+    │   └── AddressError             an address that must not be listened on so, or is none
     ├── NotReplayableError       no what-if can be answered for this run
     ├── BrokenLawError           a conservation law does not hold (a bug, or a hand-made Run)
     ├── StoreError               the store cannot do what was asked
@@ -21,6 +22,9 @@
     ├── EmptySetError            no run is in a set that is to be compared
     ├── MissingExtraError        a package of an optional part is not installed
     ├── PortTakenError           no port to listen on
+    ├── RequestError             a request to the receiver cannot be taken
+    │   ├── UnreadableRequestError   it is damaged, or is no trace request
+    │   └── OversizedError           it is larger than the receiver takes
     └── ExchangeError            an import or export file or destination is not usable
 
 Messages are lower case without a full stop: what is wrong with its value, what was expected, what
@@ -165,6 +169,28 @@ class MissingExtraError(LongpoleError):
 
 class PortTakenError(LongpoleError):
     """The port that was asked for is taken, or no port is free."""
+
+
+class AddressError(SettingsError):
+    """An address that must not be listened on in this way, or is none."""
+
+
+class RequestError(LongpoleError):
+    """A request to the receiver cannot be taken; sending it again is no use."""
+
+
+class UnreadableRequestError(RequestError):
+    """The request is damaged, or is no trace request."""
+
+
+class OversizedError(RequestError):
+    """The request is larger than the receiver takes, as it came or inflated."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(
+            f"the request is larger than {limit_bytes >> 20} MiB, as it came or inflated; "
+            "send fewer spans at once, or start the receiver with a larger --max-request-mib"
+        )
 
 
 class ExchangeError(LongpoleError):

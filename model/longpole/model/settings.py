@@ -42,6 +42,9 @@ the user's configuration folder, if there is one."""
 LONGPOLE_PROBES = "LONGPOLE_PROBES"
 """Whether Longpole wraps the functions with which LangChain and LangGraph submit work, so that the
 rows of a batch are one run and queue waits are exact: `true` or `false`. Default: `true`."""
+LONGPOLE_TOKEN = "LONGPOLE_TOKEN"
+"""Token that senders to `longpole serve` must show, as `Authorization: Bearer …`. Default: none,
+and then it listens on this machine only."""
 
 VARIABLES = (
     LONGPOLE_STORE,
@@ -53,6 +56,7 @@ VARIABLES = (
     LONGPOLE_EXIT_TIMEOUT_S,
     LONGPOLE_PRICES,
     LONGPOLE_PROBES,
+    LONGPOLE_TOKEN,
 )
 """Every variable Longpole reads."""
 
@@ -77,6 +81,7 @@ class Settings:
 
     Attributes:
         prices: the price file that was named; `None` leaves the default one, if it is there.
+        token: what senders to the receiver must show.
     """
 
     store: str
@@ -88,6 +93,7 @@ class Settings:
     exit_timeout_s: float = 2.0
     prices: Path | None = None
     probes: bool = True
+    token: str | None = None
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -107,6 +113,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         exit_timeout_s=_number(given, LONGPOLE_EXIT_TIMEOUT_S, default=2.0),
         prices=_path(given, LONGPOLE_PRICES),
         probes=_flag(given, LONGPOLE_PROBES, default=True),
+        token=given.get(LONGPOLE_TOKEN, "").strip() or None,
     )
 
 

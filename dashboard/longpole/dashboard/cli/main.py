@@ -24,6 +24,7 @@ from longpole.dashboard.cli.options import for_every_command
 from longpole.dashboard.cli.prune import backup, prune
 from longpole.dashboard.cli.reprice import reprice
 from longpole.dashboard.cli.runs import runs
+from longpole.dashboard.cli.serve import serve
 from longpole.dashboard.cli.show import show
 from longpole.dashboard.cli.what_if import what_if
 from longpole.model.errors import LongpoleError, PointedError, SettingsError
@@ -83,6 +84,7 @@ for command in (
     check,
     export,
     import_,
+    serve,
     reprice,
     prune,
     backup,

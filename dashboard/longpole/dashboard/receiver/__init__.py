@@ -1,0 +1,1 @@
+"""`longpole serve`: an OTLP/HTTP receiver into the store, as a process of its own."""

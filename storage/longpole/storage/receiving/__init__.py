@@ -1,0 +1,1 @@
+"""What a receiver asks of storage: request bodies → span events, many requests → one commit."""
