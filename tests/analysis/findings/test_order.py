@@ -44,6 +44,24 @@ def test_a_barrier_that_holds_nobody_up_is_no_finding() -> None:
     assert found(chain(even), Rule.BARRIER_WAIT) == []
 
 
+def test_the_failed_try_of_a_task_lets_nobody_pass_the_barrier() -> None:
+    tried = drawn(
+        """
+        graph    ################
+          a      ..                     superstep=1 error
+          again    ......               superstep=1 attempt=2
+          b      ......                 superstep=1
+          c              ......         superstep=2
+          d              ..             superstep=2
+        """,
+        again={"name": "a"},
+    )
+    (finding,) = found(chain(tried), Rule.BARRIER_WAIT)
+
+    assert finding.names == {"first": "b", "last": "a"}
+    assert steps(finding.gain_p50_ns) == 2
+
+
 # --- calls in a row -----------------------------------------------------------------------------
 
 IN_A_ROW = """
@@ -138,6 +156,18 @@ def test_a_streamed_answer_is_no_finding() -> None:
     streamed = answering(first_token_ns=BEGIN_NS + SECOND_NS + 300_000_000)
 
     assert found(chain(streamed), Rule.NOT_STREAMED, learned=LEARNED) == []
+
+
+def test_a_chain_that_seldom_ends_with_such_an_answer_needs_no_streaming() -> None:
+    other = drawn(
+        """
+        agent    ###
+          look   ##              seq=1
+        """,
+        column_ns=SECOND_NS,
+    )
+
+    assert found(chain(answering(), other, other), Rule.NOT_STREAMED, learned=LEARNED) == []
 
 
 def test_a_short_answer_is_no_finding() -> None:

@@ -36,12 +36,12 @@ class _Barrier:
 
 
 def _steps(view: View, parent_id: str) -> list[list[Span]]:
-    """Return the tasks of each superstep below a span, in order."""
-    steps: dict[int, list[Span]] = {}
+    """Return the tasks of each superstep below a span, in order; of several tries the last."""
+    steps: dict[int, dict[tuple[str, str | None], Span]] = {}
     for child in view.analysis.run.children(parent_id):
         if child.order.superstep is not None and child.role is not Role.FALLBACK:
-            steps.setdefault(child.order.superstep, []).append(child)
-    return [steps[number] for number in sorted(steps)]
+            steps.setdefault(child.order.superstep, {})[child.name, child.branch] = child
+    return [list(steps[number].values()) for number in sorted(steps)]
 
 
 def _barriers(view: View) -> Iterator[_Barrier]:

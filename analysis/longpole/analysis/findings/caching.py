@@ -9,6 +9,7 @@ have answered yet.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
@@ -64,12 +65,11 @@ def _judge(case: Case) -> Iterable[Claim]:
         if len(mine) < REPEATS_LEAST or share < REPEATS_LEAST_RATIO:
             continue
         runs = {at for at, _ in mine}
-        tally.affected = [(weight, at) for weight, at in tally.affected if at in runs]
         ids = frozenset(call.span_id for _, call in mine)
         yield Claim(
             rule=Rule.REPEATED_CALLS,
             position=position,
-            tally=tally,
+            tally=replace(tally, affected=[one for one in tally.affected if one[1] in runs]),
             evidence={
                 "calls": len(tally.calls),
                 "repeats": len(mine),

@@ -25,6 +25,9 @@ of thought)."""
 ANSWER_LAST_RATIO: Final = Fraction(5, 100)
 """At most so much of the run follows it: else something is done with it that may need all of it."""
 
+UNSTREAMED_LEAST_RATIO: Final = Fraction(1, 2)
+"""So many of the runs end with such an answer: else streaming is not what is missing."""
+
 
 def _answer(view: View) -> Span | None:
     """Return the call that the run ends with, if it was not streamed."""
@@ -76,6 +79,8 @@ def _see(view: View) -> Iterable[Seen]:
 def _judge(case: Case) -> Iterable[Claim]:
     for position, tally in case.tallies.items():
         answers = tally.count("answers")
+        if Fraction(answers, case.whole.runs) < UNSTREAMED_LEAST_RATIO:
+            continue
         if tally.count("answer_ns") < ANSWER_LEAST_NS * answers:
             continue
         known = tally.count("known")
