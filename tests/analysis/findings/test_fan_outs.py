@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+import pytest
+
 from longpole.analysis.change_text import describe
-from longpole.analysis.findings import Finding, Rule
+from longpole.analysis.findings import Finding, Rule, gain
 from longpole.model import FanOutKind, Role, Run
 from tests.analysis.findings.making import chain, drawn, found, steps
 
@@ -75,6 +77,15 @@ def test_only_so_many_runs_are_run_again_and_each_stands_for_as_many() -> None:
 
     assert (finding.affected, finding.replayed) == (70, 30)
     assert gains(finding) == (2.8, 4, 0)
+
+
+def test_of_large_runs_fewer_are_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gain, "SPANS_AGAIN", 12)
+    runs = chain(*[drawn(GEMINI_IS_LATE)] * 10)
+    (finding,) = found(runs, Rule.LONG_POLE)
+
+    assert (finding.affected, finding.replayed) == (10, 4)  # of three spans each
+    assert gains(finding) == (4, 4, 4)
 
 
 # --- unequal branches ---------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from longpole.analysis.changes import CACHE_HIT_NS, Cache, Change
 from longpole.analysis.edits import AtMost, Edits
 from longpole.analysis.findings.claim import Call, Case, Claim, Detector, Seen, Suppose, Supposed
 from longpole.analysis.findings.finding import Rule
-from longpole.analysis.findings.view import View, cost_usd
+from longpole.analysis.findings.view import CALLED, View, cost_usd
 from longpole.analysis.what_if import Replayable
 from longpole.model.run import Kind, Status
 
@@ -27,14 +27,12 @@ REPEATS_LEAST_RATIO: Final = Fraction(1, 10)
 """So many of the calls at a position are repeats: a cache has its own trouble (old answers)."""
 REPEATS_LEAST: Final = 2
 """And so many at least: one may be a test."""
-CACHED: Final = frozenset({Kind.LLM, Kind.EMBEDDING, Kind.TOOL, Kind.RETRIEVER})
-"""Kinds of spans that a cache can stand in front of."""
 
 
 def _see(view: View) -> Iterable[Seen]:
     for span in view.analysis.run.spans:
         digest = view.digests.inputs.get(span.span_id)
-        if digest is None or span.kind not in CACHED or span.end_ns is None:
+        if digest is None or span.kind not in CALLED or span.end_ns is None:
             continue
         if span.status is not Status.OK or span.cache_hit:
             continue

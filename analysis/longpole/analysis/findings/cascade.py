@@ -26,6 +26,8 @@ DEARER_LEAST_RATIO: Final = Fraction(3)
 """An expensive call costs so many times a cheap one: the models of one family differ by more."""
 KEPT_LEAST_RATIO: Final = Fraction(1, 2)
 """So often the cheap answer was kept: else the expensive one is asked for good reason."""
+CALLS_MOST: Final = 100
+"""Runs with more calls are left out: every call is compared with every other."""
 _NOT_USED: Final = frozenset({WasteReason.ABANDONED, WasteReason.CANCELLED})
 _PICO: Final = 10**12
 
@@ -36,7 +38,7 @@ def _pairs(view: View) -> Iterator[tuple[Span, Span, bool]]:
     calls = [spans[one] for one in view.calls if spans[one].kind is Kind.LLM]
     calls = sorted((one for one in calls if cost_usd(one)), key=lambda one: one.start_ns)
     unused = _unused(view)
-    for dear in calls:
+    for dear in calls if len(calls) <= CALLS_MOST else ():
         cheaper = [
             one
             for one in calls

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
 from random import Random
 from typing import Final
 
@@ -38,8 +37,12 @@ from longpole.model.pricing import PriceBook
 
 SAMPLE: Final = 30
 """How many runs are run again for one claim: the middle of so many is known to a few percent."""
+SAMPLE_LEAST: Final = 3
+"""So many at least, however large they are."""
+SPANS_AGAIN: Final = 100_000
+"""Beyond so many spans together no more runs are run again for one claim, nor kept for the next."""
 _TRIED_MOST: Final = 3 * SAMPLE
-_KEPT: Final = 2 * SAMPLE
+_LABELS_MOST: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +99,8 @@ class Replayer:
         self._digests, self._learned = digests, learned
         order = Random(seed).sample(range(len(walls_ns)), len(walls_ns))
         self._rank = {at: rank for rank, at in enumerate(order)}
-        self._ready = lru_cache(_KEPT)(self._make_ready)
+        self._kept: dict[int, _Ready | None] = {}
+        self._spans_kept = 0
 
     def gain(self, claim: Claim, whole: Whole) -> Gain | None:
         """Return what a claim is worth; `None` where no run could be run again."""
@@ -118,7 +122,7 @@ class Replayer:
             trusts.append(trust)
             assumed |= assumptions | more
             used.append(ready)
-            if len(again) == SAMPLE:
+            if _is_plenty(used):
                 break
         if not again:
             return None
@@ -158,6 +162,17 @@ class Replayer:
             change=_worded(claim, used),
         )
 
+    def _ready(self, at: int) -> _Ready | None:
+        if at not in self._kept:
+            ready = self._make_ready(at)
+            spans = 0 if ready is None else len(ready.replayable.run.spans)
+            if self._spans_kept + spans > SPANS_AGAIN:
+                self._kept.clear()
+                self._spans_kept = 0
+            self._kept[at] = ready
+            self._spans_kept += spans
+        return self._kept[at]
+
     def _make_ready(self, at: int) -> _Ready | None:
         analysis = self._runs[at]
         try:
@@ -167,6 +182,14 @@ class Replayer:
             return None
         view = View(analysis=analysis, digests=self._digests, learned=self._learned)
         return _Ready(view, Replayable(analysis.run, simulation))
+
+
+def _is_plenty(used: Sequence[_Ready]) -> bool:
+    """Tell whether enough runs were run again."""
+    if len(used) >= SAMPLE:
+        return True
+    spans = sum(len(ready.replayable.run.spans) for ready in used)
+    return len(used) >= SAMPLE_LEAST and spans >= SPANS_AGAIN
 
 
 def _nothing() -> Gain:
@@ -260,15 +283,15 @@ def _worded(claim: Claim, used: Sequence[_Ready]) -> Change | None:
 
 
 def _targets(position: Position) -> list[str]:
-    """Return targets, short ones first: a key, a label, then ever more of the path."""
+    """Return targets, short ones first: a key, a label, a few more of them, the whole path."""
     last = position[-1]
     name, bracket, rest = last.partition("[")
     key = rest.removesuffix("]") if bracket and last.endswith("]") else ""
     short = [key] if key and key != "*" else []
     if key == "*":
         short.append(name)
-    paths = [target_path(position[-labels:]) for labels in range(1, len(position) + 1)]
-    return [*short, *paths]
+    labels = [*range(1, min(_LABELS_MOST, len(position)) + 1), len(position)]
+    return [*short, *(target_path(position[-count:]) for count in labels)]
 
 
 def _fits(ready: _Ready, target: str, position: Position) -> bool:

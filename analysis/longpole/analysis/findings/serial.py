@@ -21,20 +21,11 @@ from longpole.model.run import Kind, Role, Span
 
 SERIAL_GAIN_LEAST_RATIO: Final = Fraction(10, 100)
 """What doing them side by side must gain: a question should be worth asking."""
-_KINDS: Final = (Kind.LLM, Kind.EMBEDDING, Kind.RETRIEVER, Kind.TOOL)
 _TRIES: Final = frozenset({Role.ATTEMPT, Role.FALLBACK})
 _NAMES_TOLD: Final = 3
 
 Series = list[Span]
 """Calls in a row, in order: two or more."""
-
-
-def _kind(view: View, span: Span) -> Kind | None:
-    """Return what a child is there for: its own kind, or the first of these that it calls."""
-    if span.kind in _KINDS:
-        return span.kind
-    inside = {below.kind for below in view.subtree(span.span_id)}
-    return next((kind for kind in _KINDS if kind in inside), None)
 
 
 def _series(view: View) -> Iterator[Series]:
@@ -43,7 +34,8 @@ def _series(view: View) -> Iterator[Series]:
         kind: Kind | None = None
         for child in children:
             is_free = not child.order.is_recorded and child.role not in _TRIES
-            now = _kind(view, child) if is_free and not child.order.detached else None
+            is_asked = is_free and not child.order.detached
+            now = view.called.get(child.span_id) if is_asked else None
             if now is None and is_free:
                 continue  # what calls nothing stands between two calls and changes nothing
             follows = row and child.start_ns >= row[-1].start_ns + view.length_ns(row[-1])
@@ -67,7 +59,7 @@ def _see(view: View) -> Iterable[Seen]:
             counts={"rows": 1, "calls": len(row), "calls_ns": sum(lengths)},
             names={
                 "calls": ", ".join(names[:_NAMES_TOLD]) + ", …" * (len(names) > _NAMES_TOLD),
-                "kind": (_kind(view, row[0]) or Kind.OTHER).value,
+                "kind": view.called[row[0].span_id].value,
             },
             weight=min(sum(lengths) - max(lengths), on_path_ns),
             is_affected=on_path_ns > 0,

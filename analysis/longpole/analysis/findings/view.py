@@ -12,6 +12,8 @@ from longpole.analysis.positions import Position, positions_of
 from longpole.analysis.result import RunAnalysis
 from longpole.model.run import Kind, Role, Span
 
+CALLED = (Kind.LLM, Kind.EMBEDDING, Kind.RETRIEVER, Kind.TOOL)
+"""Kinds of spans that ask somebody something, the dearest first."""
 _PAID = frozenset({Kind.LLM, Kind.EMBEDDING})
 _NOTHING = Decimal(0)
 
@@ -80,6 +82,21 @@ class View:
         """Return how long a span took; one that has no end until the run was looked at."""
         end_ns = self.analysis.facts.end_ns if span.end_ns is None else span.end_ns
         return max(0, end_ns - span.start_ns)
+
+    @cached_property
+    def called(self) -> Mapping[str, Kind]:
+        """What each span is there for: the first of `CALLED` that it is, or that is below it."""
+        run = self.analysis.run
+        rank: dict[str, int] = {}
+        for span_id in reversed(list(self.position)):
+            span = run.span_by_id[span_id]
+            if span.kind in CALLED:
+                rank[span_id] = CALLED.index(span.kind)
+            mine = rank.get(span_id)
+            if mine is not None and span.parent_span_id is not None:
+                above = rank.get(span.parent_span_id, mine)
+                rank[span.parent_span_id] = min(above, mine)
+        return {span_id: CALLED[one] for span_id, one in rank.items()}
 
     @cached_property
     def branch_ids(self) -> frozenset[str]:
