@@ -26,6 +26,7 @@ from longpole.dashboard.prices import price_book
 from longpole.dashboard.stored_runs import StoredRuns
 from longpole.storage import Content, RunQuery, open_store
 from longpole.tracer import LongpoleHandler
+from longpole.tracer.demo import run_scenes
 from longpole.tracer.demo.models import Answer, FakeChatModel
 from longpole.tracer.demo.pace import Pace
 from longpole.tracer.demo.personas import GPT_4O_MINI
@@ -59,6 +60,17 @@ def of_rule(every: Found, rule: Rule) -> list[Finding]:
 
 
 # --- what is in the demo ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def recorded_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo, slow enough that what is waited for is not the machine."""
+    path = tmp_path_factory.mktemp("demo") / "demo.db"
+    handler = LongpoleHandler(str(path))
+    run_scenes(handler, speed=20.0)
+    assert handler.flush(30.0)
+    handler.close()
+    return path
 
 
 @pytest.fixture(scope="module")

@@ -191,6 +191,23 @@ def test_queueing_that_costs_little_is_no_finding() -> None:
     assert found(chain(little), Rule.QUEUEING) == []
 
 
+def test_a_queue_that_followed_no_rule_is_told_for_no_limit_at_all() -> None:
+    # Both ran at once although the limit was 1, and the third waited for the second.
+    odd = drawn(
+        """
+        panel    ########
+          a      #####               group=g limit=1
+          b      ###                 group=g limit=1
+          c         ####             group=g limit=1
+        """
+    )
+    (finding,) = found(chain(odd), Rule.QUEUEING)
+
+    # Without a limit a is the last, after 5 columns instead of 7; what-if would not answer.
+    assert gains(finding) == (2, 2, 2)
+    assert finding.changes == ()
+
+
 # --- limits that are not kept -----------------------------------------------------------------
 
 NODE = """

@@ -123,15 +123,22 @@ class Supposed:
         edits: of its times; what is gone costs nothing.
         free: ids of calls that cost nothing although they are still there.
         wall_ns: told directly where it is not the wall that gets shorter.
+        is_worded: whether what-if, asked with the claim's change, would answer for this run.
     """
 
     edits: Edits = field(default_factory=Edits)
     free: frozenset[str] = frozenset()
     wall_ns: int | None = None
+    is_worded: bool = True
 
 
 Suppose = Callable[[View, Replayable], Supposed | None]
 """What would be different in a run; `None` where nothing would."""
+
+
+def target_path(position: Position) -> str:
+    """Return the target that fits a position and hardly anything else."""
+    return "/".join(position)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +147,6 @@ class Claim:
 
     Attributes:
         change: the change with a target, for a rule that what-if has a word for.
-        change_at: what the change is about, where it is not the position itself.
         suppose: what is run again; `None`: the change itself, or nothing at all.
         least_ratio: what must be gained of the mean wall or the cost; 0: told in any case.
         assumptions: what is taken for granted besides what the replay says.
@@ -152,7 +158,6 @@ class Claim:
     evidence: Mapping[str, Number]
     names: Mapping[str, str] = field(default_factory=dict)
     change: Callable[[str], Change] | None = None
-    change_at: Position | None = None
     suppose: Suppose | None = None
     gain_of: GainOf = GainOf.WALL
     least_ratio: Fraction = GAIN_LEAST_RATIO

@@ -21,7 +21,7 @@ from longpole.analysis.assumptions import Assumption, Trust, assumed_in, trust_o
 from longpole.analysis.changes import Change
 from longpole.analysis.edits import Edits
 from longpole.analysis.effects import effects_of
-from longpole.analysis.findings.claim import Claim, Supposed
+from longpole.analysis.findings.claim import Claim, Supposed, target_path
 from longpole.analysis.findings.finding import Whole
 from longpole.analysis.findings.view import Digests, View, cost_usd
 from longpole.analysis.learned import Learned
@@ -83,6 +83,17 @@ class _Ready:
     replayable: Replayable
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What one run says about a claim."""
+
+    ready: _Ready
+    again: Again
+    trust: Trust
+    assumptions: frozenset[Assumption]
+    is_worded: bool
+
+
 class Replayer:
     """Runs the runs of a chain again; keeps the last ones, as claims share them."""
 
@@ -104,41 +115,26 @@ class Replayer:
 
     def gain(self, claim: Claim, whole: Whole) -> Gain | None:
         """Return what a claim is worth; `None` where no run could be run again."""
-        affected = [at for _, at in claim.tally.affected]
         if claim.suppose is None and claim.change is None:
             return _nothing()
-        again: list[Again] = []
-        trusts: list[Trust] = []
-        assumed = set(claim.assumptions)
-        used: list[_Ready] = []
-        for at in sorted(affected, key=lambda one: self._rank[one])[:_TRIED_MOST]:
-            ready = self._ready(at)
-            outcome = None if ready is None else _outcome(ready, claim)
-            if ready is None or outcome is None:
-                continue
-            supposed, assumptions = outcome
-            again.append(_again(at, ready, supposed))
-            trust, more = _standing(ready, supposed.edits)
-            trusts.append(trust)
-            assumed |= assumptions | more
-            used.append(ready)
-            if _is_plenty(used):
-                break
-        if not again:
-            return None
-        if len(again) > 1:
-            assumed.discard(Assumption.A7)
-        return self._over_all(claim, whole, again, trusts, assumed, used)
+        answers = self._answers(claim)
+        return self._over_all(claim, whole, answers) if answers else None
 
-    def _over_all(
-        self,
-        claim: Claim,
-        whole: Whole,
-        again: Sequence[Again],
-        trusts: Sequence[Trust],
-        assumed: set[Assumption],
-        used: Sequence[_Ready],
-    ) -> Gain:
+    def _answers(self, claim: Claim) -> list[_Answer]:
+        """Run some of the runs again that a claim is about, always the same ones."""
+        affected = sorted((at for _, at in claim.tally.affected), key=lambda at: self._rank[at])
+        answers: list[_Answer] = []
+        for at in affected[:_TRIED_MOST]:
+            ready = self._ready(at)
+            answer = None if ready is None else _answer(at, ready, claim)
+            if answer is not None:
+                answers.append(answer)
+            if _is_plenty(answers):
+                break
+        return answers
+
+    def _over_all(self, claim: Claim, whole: Whole, answers: Sequence[_Answer]) -> Gain:
+        again = [answer.again for answer in answers]
         affected = {at for _, at in claim.tally.affected}
         each = Fraction(len(affected), len(again))  # how many runs each of them stands for
         others = [(wall, 1.0) for at, wall in enumerate(self._walls_ns) if at not in affected]
@@ -153,13 +149,9 @@ class Replayer:
             p95_ns=_less(before, after, 0.95, whole.wall_p95_ns),
             usd=min(max(usd, Decimal(0)), whole.cost_usd or Decimal(0)),
             again=tuple(again),
-            trust=Trust(
-                recorded=sum(one.recorded for one in trusts),
-                inferred=sum(one.inferred for one in trusts),
-                estimated=sum(one.estimated for one in trusts),
-            ),
-            assumptions=tuple(sorted(assumed, key=lambda one: one.name)),
-            change=_worded(claim, used),
+            trust=_trusted(answers),
+            assumptions=_assumed(claim, answers),
+            change=_worded(claim, answers),
         )
 
     def _ready(self, at: int) -> _Ready | None:
@@ -184,12 +176,27 @@ class Replayer:
         return _Ready(view, Replayable(analysis.run, simulation))
 
 
-def _is_plenty(used: Sequence[_Ready]) -> bool:
+def _is_plenty(answers: Sequence[_Answer]) -> bool:
     """Tell whether enough runs were run again."""
-    if len(used) >= SAMPLE:
+    if len(answers) >= SAMPLE:
         return True
-    spans = sum(len(ready.replayable.run.spans) for ready in used)
-    return len(used) >= SAMPLE_LEAST and spans >= SPANS_AGAIN
+    spans = sum(len(answer.ready.replayable.run.spans) for answer in answers)
+    return len(answers) >= SAMPLE_LEAST and spans >= SPANS_AGAIN
+
+
+def _trusted(answers: Sequence[_Answer]) -> Trust:
+    return Trust(
+        recorded=sum(answer.trust.recorded for answer in answers),
+        inferred=sum(answer.trust.inferred for answer in answers),
+        estimated=sum(answer.trust.estimated for answer in answers),
+    )
+
+
+def _assumed(claim: Claim, answers: Sequence[_Answer]) -> tuple[Assumption, ...]:
+    found = set(claim.assumptions).union(*(answer.assumptions for answer in answers))
+    if len(answers) > 1:
+        found.discard(Assumption.A7)
+    return tuple(sorted(found, key=lambda one: one.name))
 
 
 def _nothing() -> Gain:
@@ -217,13 +224,29 @@ def _less(
 # --- one run ------------------------------------------------------------------------------------
 
 
+def _answer(at: int, ready: _Ready, claim: Claim) -> _Answer | None:
+    """Run one run again; `None` where that cannot be told."""
+    outcome = _outcome(ready, claim)
+    if outcome is None:
+        return None
+    supposed, assumptions = outcome
+    trust, more = _standing(ready, supposed.edits)
+    return _Answer(
+        ready=ready,
+        again=_again(at, ready, supposed),
+        trust=trust,
+        assumptions=frozenset(assumptions | more),
+        is_worded=supposed.is_worded,
+    )
+
+
 def _outcome(ready: _Ready, claim: Claim) -> tuple[Supposed, set[Assumption]] | None:
     """Return what is different in a run; `None` where it cannot be told."""
     if claim.suppose is not None:
         supposed = claim.suppose(ready.view, ready.replayable)
         return None if supposed is None else (supposed, set())
     assert claim.change is not None
-    change = claim.change(target_path(claim.change_at or claim.position))
+    change = claim.change(target_path(claim.position))
     try:
         effects = effects_of(ready.replayable.simulation, [change], book=PriceBook())
     except (TargetError, NotReplayableError):
@@ -266,18 +289,12 @@ def _standing(ready: _Ready, edits: Edits) -> tuple[Trust, set[Assumption]]:
 # --- targets ------------------------------------------------------------------------------------
 
 
-def target_path(position: Position) -> str:
-    """Return the target that fits a position and hardly anything else."""
-    return "/".join(position)
-
-
-def _worded(claim: Claim, used: Sequence[_Ready]) -> Change | None:
+def _worded(claim: Claim, answers: Sequence[_Answer]) -> Change | None:
     """Return the change with the shortest target that fits the same spans in all these runs."""
-    if claim.change is None:
+    if claim.change is None or not all(answer.is_worded for answer in answers):
         return None
-    position = claim.change_at or claim.position
-    for target in _targets(position):
-        if all(_fits(ready, target, position) for ready in used):
+    for target in _targets(claim.position):
+        if all(_fits(answer.ready, target, claim.position) for answer in answers):
             return claim.change(target)
     return None
 
