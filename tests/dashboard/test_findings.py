@@ -369,6 +369,22 @@ def test_a_chain_in_full_ends_with_what_would_be_worth_changing(recorded_demo: P
     assert lines[-1].endswith("how: longpole findings launch-translations")
 
 
+def test_a_chain_in_full_tells_findings_of_the_runs_that_match(
+    own: tuple[Path, LongpoleHandler],
+) -> None:
+    path, handler = own
+    hopeless = failing("look-up").with_retry(stop_after_attempt=3, wait_exponential_jitter=False)
+    for asked, tag in ((hopeless.with_fallbacks([step("spare")]), "bad"), (step("x"), "good")):
+        config: Any = {"callbacks": [handler], "run_name": "answer", "tags": [tag]}
+        asked.invoke("x", config)
+    handler.close()
+
+    for tag, is_told in (("bad", True), ("good", False)):
+        command = ["chains", "answer", "--filter", f"tag:{tag}", "--store", str(path)]
+        text = CliRunner().invoke(main, command).stdout
+        assert ("what would be worth changing" in text) is is_told
+
+
 def test_a_filter_that_fits_no_run_and_an_empty_store_say_so(
     recorded_demo: Path, tmp_path: Path
 ) -> None:

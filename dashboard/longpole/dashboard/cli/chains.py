@@ -64,7 +64,9 @@ def chains(
         query = RunQuery(name=named, where=where)
         found = sampled(opened, query, limit=limit, book=price_book(), now_ns=now_ns)
         if named is not None:
-            _one(opened, named, found, as_json=as_json, whole=whole)
+            _one(named, found, as_json=as_json, whole=whole)
+            if not as_json:
+                _print_top(opened, named, query)
         elif as_json:
             write_json(chains_document(found))
         else:
@@ -73,19 +75,21 @@ def chains(
         opened.close()
 
 
-def _one(store: Store, name: str, found: Sampled, *, as_json: bool, whole: bool) -> None:
+def _one(name: str, found: Sampled, *, as_json: bool, whole: bool) -> None:
     if not found.samples:
         raise ChainNameError(f"no run of chain {name!r} that fits has ended; use another --filter")
     chain = analyse_chain(found.samples)
     if as_json:
         write_json(chain_document(name, chain, found))
-        return
-    out = console()
-    print_chain(name, chain, left_out(found), out, whole=whole)
+    else:
+        print_chain(name, chain, left_out(found), console(), whole=whole)
+
+
+def _print_top(store: Store, name: str, query: RunQuery) -> None:
     # It takes a while to load, which lists shall not pay for.
     from longpole.dashboard.cli.findings_answer import print_top
 
-    print_top(store, name, out)
+    print_top(store, name, query, console())
 
 
 @dataclass(frozen=True, slots=True)

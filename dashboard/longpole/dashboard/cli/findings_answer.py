@@ -65,9 +65,8 @@ def answer_findings(
     _print_rest(found, shown, out)
 
 
-def print_top(store: Store, chain: str, out: Console) -> None:
-    """Write the sentences of what is worth most in the newest runs of a chain."""
-    query = RunQuery(name=chain)
+def print_top(store: Store, chain: str, query: RunQuery, out: Console) -> None:
+    """Write the sentences of what is worth most in the newest runs of a chain that match."""
     found = found_in(
         store, query, limit=_NEWEST_OF_A_CHAIN, book=price_book(), now_ns=time.time_ns()
     )
