@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import analysis, context, exchange, handler, lists, many, peers, receiver, store, what_if
+from tests.bench import (
+    analysis,
+    context,
+    exchange,
+    handler,
+    lists,
+    many,
+    peers,
+    receiver,
+    store,
+    what_if,
+)
 
 BENCHES = {
     "analysis": analysis.main,

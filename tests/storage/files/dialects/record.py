@@ -189,7 +189,10 @@ def openai_program(provider: TracerProvider) -> None:
     tracer = provider.get_tracer("app")
 
     async def ask(text: str) -> None:
-        asked = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}]
+        asked: list[Any] = [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": text},
+        ]
         await client.chat.completions.create(model="gpt-4o-mini", messages=asked, temperature=0.5)
 
     async def ask_all(name: str, *texts: str) -> None:
