@@ -263,6 +263,24 @@ while True:
     assert sum(dropped.values()) <= 5  # at most the frame each was killed in
 
 
+def test_a_file_whose_maker_died_while_making_it_is_read_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    program = f"""
+import os, sqlite3
+connection = sqlite3.connect({str(path)!r}, isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("CREATE TABLE half_done (x)")
+connection.executemany("INSERT INTO half_done VALUES (?)", [("x" * 4000,)] * 50)
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert path.with_name("runs.db-journal").stat().st_size
+
+    assert runs_in(path) == 0
+    assert not path.with_name("runs.db-journal").exists()
+
+
 def test_a_dead_recorder_with_our_process_id_is_dead(tmp_path: Path) -> None:
     """In containers every process has the same id, and so has the next one after a restart."""
     path = tmp_path / "runs.db"

@@ -254,11 +254,23 @@ def open_for_reading(path: Path) -> Connection | None:
             return None
         try:
             return _checked_for_reading(path, "mode=ro")
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname == "SQLITE_READONLY_ROLLBACK":
+                _roll_back(path)
+                return _checked_for_reading(path, "mode=ro")
             if not _lies_still(path):
                 raise
             # On a read-only file system a write-ahead log cannot be joined, and none is there.
             return _checked_for_reading(path, "mode=ro&immutable=1")
+
+
+def _roll_back(path: Path) -> None:
+    """Undo what a process left half done that died while it made the file; no reader can."""
+    with (
+        CommitLock(path).held(_READ_WAIT_S),
+        contextlib.closing(_connected(path, "mode=rw", _READ_WAIT_S)) as connection,
+    ):
+        _pragma(connection, "user_version")
 
 
 def _lies_still(path: Path) -> bool:
