@@ -244,7 +244,7 @@ def _multiply(path: Path, templates: int, copies: int) -> None:
     connection.execute("PRAGMA cache_size = -500000")
     stride = connection.execute("SELECT max(run) FROM runs").fetchone()[0]
     connection.execute("BEGIN IMMEDIATE")
-    for table in ("runs", "run_tags", "spans", "contents", "costs", "summaries"):
+    for table in ("runs", "run_tags", "spans", "contents", "costs", "summaries", "facets"):
         columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
         picked = ", ".join(_copied(column, stride, templates) for column in columns)
         connection.execute(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from longpole.dashboard.settle import settle
 from longpole.model import Run
-from longpole.model.errors import UnknownRunError
 from longpole.model.pricing import PriceBook
 from longpole.storage import Recorder, RunQuery, open_store
 from longpole.storage.rows import events_from_run
@@ -43,15 +42,13 @@ def test_no_more_runs_are_settled_than_asked_for_newest_first(store: SqliteStore
 def test_a_run_that_cannot_be_loaded_does_not_hold_up_the_others(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load_run = store.load_run
+    load_runs = store.load_runs
     gone = {f"{number:032x}" for number in (120, 119, 60)}
 
-    def load(run_id: str) -> Run:
-        if run_id in gone:
-            raise UnknownRunError(run_id)
-        return load_run(run_id)
+    def load(run_ids: Sequence[str]) -> Iterator[Run]:
+        return load_runs([run_id for run_id in run_ids if run_id not in gone])
 
-    monkeypatch.setattr(store, "load_run", load)
+    monkeypatch.setattr(store, "load_runs", load)
 
     assert settle(store, book=PriceBook(), now_ns=0, limit=1_000) == 117
     assert {run_id for run_id, _ in store.unsettled_runs(10)} == gone

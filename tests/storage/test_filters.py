@@ -314,6 +314,7 @@ class Known:
     tokens: int | None
     retries: int | None
     speedup_ratio: float | None
+    contents: tuple[str, ...]
 
 
 def everything(store: SqliteStore) -> list[Known]:
@@ -329,9 +330,37 @@ def everything(store: SqliteStore) -> list[Known]:
                 tokens=None if usage is None else usage["input_tokens"] + usage["output_tokens"],
                 retries=None if about is None else about["retries"],
                 speedup_ratio=None if about is None else about["speedup_ratio"],
+                contents=() if about is None else contents(store, row.run_id),
             )
         )
     return known
+
+
+def contents(store: SqliteStore, run_id: str) -> tuple[str, ...]:
+    """Return the distinct words, in their order, of each input and output of a settled run."""
+    found = store.load_contents(run_id).values()
+    texts = {text for one in found for text in (one.input_value, one.output_value) if text}
+    return tuple(" ".join(tokens(re.sub(r"\\.", " ", text))) for text in texts)
+
+
+def tokens(text: str) -> list[str]:
+    return [word.casefold() for word in re.findall(r"[^\W_]+", text)]
+
+
+def says(pattern: Pattern, text: str) -> bool:
+    """Whether all pieces occur as whole words; before a wildcard, as the beginning of one."""
+    pieces = [piece for piece in pattern.pieces if piece]
+    last = pattern.pieces[-1]
+    return bool(pieces) and all(
+        asked
+        and re.search(
+            rf"(?:^| ){' '.join(map(re.escape, asked))}"
+            + ("" if piece[-1].isalnum() and not (at == len(pieces) - 1 and last) else "(?: |$)"),
+            text,
+        )
+        for at, piece in enumerate(pieces)
+        for asked in [tokens(piece)]
+    )
 
 
 def like(pattern: Pattern, value: str | None) -> bool:
@@ -442,7 +471,9 @@ def holds(said: Filter, known: Known) -> bool:
         case Not(part):
             return not holds(part, known)
         case Words(pattern):
-            return contains(pattern, known.run)
+            return contains(pattern, known.run) or any(
+                says(pattern, text) for text in known.contents
+            )
         case Matches(field, patterns):
             found = texts(field, known.run)
             return any(like(pattern, text) for pattern in patterns for text in found)

@@ -10,6 +10,7 @@ import pytest
 
 from longpole.model.errors import NewerSchemaError
 from longpole.storage import OpenMode, RunQuery, open_store
+from longpole.storage.filter_text import parse
 from longpole.storage.library import SCHEMA_VERSION
 
 FILES = sorted((Path(__file__).parent / "files").glob("schema-*.db"))
@@ -24,8 +25,8 @@ def version(path: Path) -> int:
 
 
 def test_every_older_schema_has_its_file() -> None:
-    # Schemas 2 and 3 are not released yet: one file for the next release comes with it.
-    assert [path.stem for path in FILES] == ["schema-1"]
+    # Schema 2 was never released.
+    assert [path.stem for path in FILES] == ["schema-1", "schema-3"]
 
 
 @pytest.mark.parametrize("mode", ["read", "write"])
@@ -44,6 +45,25 @@ def test_an_older_file_is_brought_up_to_date(tmp_path: Path, file: Path, mode: O
     assert version(path) == SCHEMA_VERSION
     assert [(span.name, span.branch) for span in run.spans] == [("panel", None), ("expert", "x")]
     assert (run.session_id, run.tags) == ("s-1", ("prod",))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_runs_of_an_older_file_are_found_before_and_after_they_are_indexed(
+    tmp_path: Path, file: Path
+) -> None:
+    path = Path(shutil.copy(file, tmp_path / "runs.db"))
+    store = open_store(str(path), mode="write")
+    by_branch, by_word = (
+        RunQuery(where=parse(text, now_ns=0)) for text in ("branch:x kind:llm", '"skagen, at six"')
+    )
+    has_content = file.stem != "schema-1"
+
+    assert store.has_unindexed_runs()
+    assert (store.list_runs(by_branch).total, store.list_runs(by_word).total) == (1, 0)
+    assert store.index_runs(10) == 1
+    assert not store.has_unindexed_runs()
+    assert (store.list_runs(by_branch).total, store.list_runs(by_word).total) == (1, has_content)
+    store.close()
 
 
 def test_a_newer_file_is_refused_and_left_as_it_is(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from longpole.analysis import RunSample, Sampler
 from longpole.dashboard import words
-from longpole.dashboard.settle import EVERY_RUN, look_at, settle_where_possible
+from longpole.dashboard.settle import EVERY_RUN, is_all_settled, look_at, settle_where_possible
 from longpole.model.errors import BrokenLawError, ChainNameError, UnknownRunError
 from longpole.model.pricing import PriceBook
 from longpole.model.run import Status
@@ -51,7 +51,7 @@ def sampled(store: Store, query: RunQuery, *, limit: int, book: PriceBook, now_n
     Raises:
         StoreError: the store cannot be read.
     """
-    if query.where is not None and store.unsettled_runs(1):
+    if query.where is not None and not is_all_settled(store):
         # What was computed must be there before runs can be chosen by it.
         settle_where_possible(store.url, book=book, now_ns=now_ns, limit=EVERY_RUN)
     every = store.list_runs(replace(query, limit=1)).total

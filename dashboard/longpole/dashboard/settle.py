@@ -7,24 +7,26 @@ that lists need no analysis and the traced app pays for none.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from longpole.analysis import analyse
 from longpole.analysis.result import RunAnalysis
 from longpole.dashboard.documents import run_object
-from longpole.model.errors import BrokenLawError, StoreError, UnknownRunError
+from longpole.model.errors import BrokenLawError, StoreError
 from longpole.model.pricing import PriceBook, price_run
 from longpole.storage import RunSummary, Store, open_store
 
 EVERY_RUN: Final = 1_000_000_000
 """A limit that no store reaches."""
-_BATCH: Final = 50
+_BATCH: Final = 200
 
 
 def settle(store: Store, *, book: PriceBook, now_ns: int, limit: int) -> int:
     """Compute and keep the summaries of up to `limit` runs, newest first; return of how many.
 
-    A run that cannot be loaded does not hold up the others; it stays without a summary.
+    As many runs are then indexed, so that filters and words find them quickly. A run that cannot be
+    loaded does not hold up the others; it stays without a summary.
 
     Raises:
         StoreUnavailableError: the store cannot be read or written.
@@ -34,20 +36,36 @@ def settle(store: Store, *, book: PriceBook, now_ns: int, limit: int) -> int:
     while settled < limit:
         # What has failed is listed again, before what is older.
         listed = store.unsettled_runs(len(failed) + min(_BATCH, limit - settled))
-        waiting = [found for found in listed if found not in failed]
+        waiting = dict(found for found in listed if found not in failed)
         if not waiting:
             break
-        summaries: list[RunSummary] = []
-        for run_id, revision in waiting:
-            try:
-                analysis = look_at(store, run_id, book=book, now_ns=now_ns)
-            except (UnknownRunError, BrokenLawError):
-                failed.add((run_id, revision))
-            else:
-                summaries.append(summary_of(analysis, revision))
+        summaries = list(_summaries(store, waiting, book=book, now_ns=now_ns))
         store.save_summaries(summaries)
         settled += len(summaries)
+        failed.update(waiting.items() - {(one.run_id, one.revision) for one in summaries})
+    store.index_runs(limit)
     return settled
+
+
+def _summaries(
+    store: Store, revisions: Mapping[str, int], *, book: PriceBook, now_ns: int
+) -> Iterator[RunSummary]:
+    """Yield the summaries of runs, given with their revisions, as far as they can be computed."""
+    for run in store.load_runs(list(revisions)):
+        try:
+            analysis = analyse(price_run(run, book), now_ns=now_ns)
+        except BrokenLawError:
+            continue
+        yield summary_of(analysis, revisions[run.run_id])
+
+
+def is_all_settled(store: Store) -> bool:
+    """Whether there is nothing for `settle` to do.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    return not store.unsettled_runs(1) and not store.has_unindexed_runs()
 
 
 def settle_where_possible(url: str, *, book: PriceBook, now_ns: int, limit: int) -> None:

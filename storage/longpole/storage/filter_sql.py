@@ -3,6 +3,7 @@
 Columns come from fixed lists; whatever the user wrote is bound. A condition on something unknown
 is NULL, which counts as false; only a negation has to take care of that. Case is ignored letter by
 letter, in every script, by GLOB with both forms of each letter: LIKE ignores that of ASCII only.
+What spans and contents say is looked up in the `index`, which names the runs at once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from longpole.model.run import Kind, Role, Status
+from longpole.model.run import Role, Status
 from longpole.storage.filters import (
     All,
     AnyOf,
@@ -30,6 +31,7 @@ from longpole.storage.filters import (
     Trait,
     Words,
 )
+from longpole.storage.index import FACETS, RUN_OF_DOCUMENT, text_query
 from longpole.storage.rows import search_text
 
 Value = str | int | float
@@ -41,12 +43,13 @@ _RUN_COLUMN: Final[Mapping[TextField, str]] = {
     TextField.USER: "user_id",
     TextField.ID: "run_id",
 }
-_SPAN_COLUMN: Final[Mapping[TextField, str]] = {
+_FACET: Final[Mapping[TextField, str]] = {
     TextField.MODEL: "model",
     TextField.PROVIDER: "provider",
     TextField.BRANCH: "branch",
     TextField.SPAN: "name",
 }
+"""The facet of `index.FACETS` that a field asks for."""
 _ERROR_CONDITION: Final = (
     "error_type IS NOT NULL AND (error_type GLOB ? OR error_type GLOB ? OR error_message GLOB ?)"
 )
@@ -67,9 +70,19 @@ _TIME_CONDITION: Final[Mapping[TimeField, str]] = {
 _QUEUED_NS: Final = 1_000_000
 
 
-def _some_span(told: str) -> str:
-    # Looked for run by run, so that the newest page is full before most runs were looked at.
-    return f"EXISTS (SELECT 1 FROM spans WHERE spans.run = runs.run AND ({told}))"
+def _some_span(facet: str, told: str, values: list[Value]) -> Condition:
+    """Some span has a facet of which this is true; `told` calls it `value`.
+
+    Facets are few even where spans are many. Runs that are not indexed yet are looked into.
+    """
+    return (
+        "run IN (SELECT run FROM facets WHERE word IN "
+        f"(SELECT word FROM words WHERE field = '{facet}' AND value {told}) "
+        "UNION ALL SELECT run FROM runs AS unindexed WHERE is_indexed = 0 AND EXISTS "
+        "(SELECT 1 FROM spans WHERE spans.run = unindexed.run "
+        f"AND {FACETS[facet]} {told}))",
+        [*values, *values],
+    )
 
 
 def _odd_span(told: str) -> str:
@@ -116,10 +129,12 @@ def condition(filter_: Filter, *, status: str) -> Condition:
             return _joined(" OR ", [_matches(field, pattern) for pattern in patterns])
         case OneOf(field, choices):
             return _one_of(field, choices, status)
+        # The plus keeps indexes from being used: a comparison often holds for most runs, and each
+        # of them would be looked up on its own.
         case Compares(field, operator, value):
-            return f"{_NUMBER_COLUMN[field]} {operator.value} ?", [_number(value)]
+            return f"+{_NUMBER_COLUMN[field]} {operator.value} ?", [_number(value)]
         case Between(field, low, high):
-            return f"{_NUMBER_COLUMN[field]} BETWEEN ? AND ?", [_number(low), _number(high)]
+            return f"+{_NUMBER_COLUMN[field]} BETWEEN ? AND ?", [_number(low), _number(high)]
         case Started(field, at_ns):
             return _TIME_CONDITION[field], [at_ns]
 
@@ -133,9 +148,14 @@ def _joined(link: str, parts: list[Condition]) -> Condition:
 
 def _words(pattern: Pattern) -> Condition:
     pieces = [search_text([piece]) for piece in pattern.pieces]
-    if len(pieces) == 1:
-        return "instr(search, ?) > 0", [pieces[0]]
-    return "search GLOB ?", ["*" + "*".join(_literal(piece) for piece in pieces) + "*"]
+    told, value = "instr(search, ?) > 0", pieces[0]
+    if len(pieces) > 1:
+        told = "search GLOB ?"
+        value = "*" + "*".join(_literal(piece) for piece in pieces) + "*"
+    return (
+        f"({told} OR run IN (SELECT {RUN_OF_DOCUMENT} FROM texts WHERE texts MATCH ?))",
+        [value, text_query(pattern.pieces)],
+    )
 
 
 def _matches(field: TextField, pattern: Pattern) -> Condition:
@@ -149,7 +169,7 @@ def _matches(field: TextField, pattern: Pattern) -> Condition:
     if field is TextField.ERROR:
         # A type is recorded with its module, and meant with or without.
         return _odd_span(_ERROR_CONDITION), [glob, "*." + glob, glob]
-    return _some_span(f"{_SPAN_COLUMN[field]} GLOB ?"), [glob]
+    return _some_span(_FACET[field], "GLOB ?", [glob])
 
 
 def _one_of(field: ChoiceField, choices: tuple[str, ...], status: str) -> Condition:
@@ -158,9 +178,7 @@ def _one_of(field: ChoiceField, choices: tuple[str, ...], status: str) -> Condit
     marks = ", ".join("?" * len(choices))
     if field is ChoiceField.STATUS:
         return f"{status} IN ({marks})", list(choices)
-    # A span whose kind nobody told is of the kind `other`, as `rows.span_from` has it.
-    unknown = " OR kind IS NULL" if Kind.OTHER in choices else ""
-    return _some_span(f"kind IN ({marks}){unknown}"), list(choices)
+    return _some_span("kind", f"IN ({marks})", list(choices))
 
 
 def _trait(trait: Trait, status: str) -> Condition:

@@ -88,7 +88,7 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Free text: occurs in the run's name or error message."""
+    """Free text: occurs in the run's name or error, or as words in an input or output."""
 
     pattern: Pattern
 

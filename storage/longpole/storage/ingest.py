@@ -15,6 +15,7 @@ import orjson
 
 from longpole.model.run import Status
 from longpole.storage import rows
+from longpole.storage.index import unindex
 from longpole.storage.rows import ATTRIBUTE_COLUMNS
 from longpole.storage.store import Recorder, SpanEnd, SpanEvent, SpanStart
 
@@ -82,6 +83,7 @@ class _Batch:
     run_id: str
     run: int = 0
     is_new: bool = False
+    is_indexed: bool = False
     root_span_id: str | None = None
     trace_id: str | None = None
     pairs: dict[str, _Pair] = field(default_factory=dict)
@@ -112,8 +114,9 @@ def ingest(connection: Connection, recorder: int, events: Iterable[SpanEvent]) -
         known = {} if batch.is_new else _known_spans(connection, batch)
         for span_id, pair in batch.pairs.items():
             _sort_in(writes, batch, recorder, span_id, pair, known.get(span_id))
-    writes.apply(connection)
     changed = [batch for batch in batches if batch.has_changed]
+    unindex(connection, (batch.run for batch in changed if batch.is_indexed))
+    writes.apply(connection)
     _enter_runs(connection, recorder, [batch for batch in changed if batch.is_new])
     _update_runs(connection, [batch for batch in changed if not batch.is_new])
     _update_totals(connection, changed)
@@ -140,10 +143,11 @@ def _find_runs(connection: Connection, batches: Sequence[_Batch]) -> None:
     last = 0
     for batch in batches:
         found = connection.execute(
-            "SELECT run, root_span_id, trace_id FROM runs WHERE run_id = ?", (batch.run_id,)
+            "SELECT run, root_span_id, trace_id, is_indexed FROM runs WHERE run_id = ?",
+            (batch.run_id,),
         ).fetchall()
         if found:
-            batch.run, batch.root_span_id, batch.trace_id = found[0]
+            batch.run, batch.root_span_id, batch.trace_id, batch.is_indexed = found[0]
             continue
         if not last:
             last = connection.execute("SELECT coalesce(max(run), 0) FROM runs").fetchall()[0][0]

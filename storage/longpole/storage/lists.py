@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -25,6 +25,12 @@ _ORDER_COLUMN: Final[Mapping[RunOrder, str]] = {
     RunOrder.TOKENS: "tokens",
     RunOrder.RETRIES: "retries",
 }
+
+
+_ROW: Final = (
+    "page.run_id, name, status_now, start_ns, end_ns, spans, session_id, user_id, tags, "
+    "run_object, settled_revision IS revision"
+)
 
 
 def dead_among_running(connection: Connection, living: Collection[str]) -> list[int]:
@@ -55,16 +61,38 @@ def list_runs(connection: Connection, query: RunQuery, dead: Collection[int]) ->
     """Return one page of runs."""
     status = status_now(dead)
     where, parameters = _conditions(query, status)
+    page = (max(0, query.limit), max(0, query.offset))
+    if query.where is not None:
+        return _filtered_page(connection, query, status, (*parameters, *page))
     found = connection.execute(
-        "SELECT page.run_id, name, status_now, start_ns, end_ns, spans, session_id, user_id, tags, "
-        "run_object, settled_revision IS revision FROM ("
+        f"SELECT {_ROW} FROM ("
         f"SELECT *, {status} AS status_now FROM runs WHERE {where} "
         f"ORDER BY {_order(query, status)} LIMIT ? OFFSET ?"
         f") AS page LEFT JOIN summaries USING (run) ",
-        (*parameters, max(0, query.limit), max(0, query.offset)),
+        (*parameters, *page),
     ).fetchall()
     total = connection.execute(f"SELECT count(*) FROM runs WHERE {where}", parameters).fetchall()
     return RunPage(rows=tuple(_run_row(row) for row in found), total=total[0][0])
+
+
+def _filtered_page(
+    connection: Connection, query: RunQuery, status: str, parameters: Sequence[Any]
+) -> RunPage:
+    """Return a page of what a filter finds, which is looked for only once: it may take long."""
+    where, _ = _conditions(query, status)
+    column, direction = _ordering(query, status)
+    found = connection.execute(
+        "WITH matching AS MATERIALIZED "
+        f"(SELECT run, {status} AS status_now, {column} AS placed FROM runs WHERE {where}), "
+        "page AS (SELECT * FROM (SELECT run, status_now FROM matching "
+        f"ORDER BY placed {direction} NULLS LAST, run {direction} LIMIT ? OFFSET ?) "
+        "JOIN runs USING (run)) "
+        f"SELECT total, {_ROW} FROM (SELECT count(*) AS total FROM matching) LEFT JOIN page "
+        "LEFT JOIN summaries USING (run)",
+        parameters,
+    ).fetchall()
+    rows = (row for _, *row in found if row[0] is not None)
+    return RunPage(rows=tuple(map(_run_row, rows)), total=found[0][0])
 
 
 def run_ids(connection: Connection, query: RunQuery, dead: Collection[int]) -> list[str]:
@@ -77,9 +105,13 @@ def run_ids(connection: Connection, query: RunQuery, dead: Collection[int]) -> l
     return [run_id for (run_id,) in found]
 
 
-def _order(query: RunQuery, status: str) -> str:
+def _ordering(query: RunQuery, status: str) -> tuple[str, str]:
     column = status if query.order is RunOrder.STATUS else _ORDER_COLUMN[query.order]
-    direction = "DESC" if query.descending else "ASC"
+    return column, "DESC" if query.descending else "ASC"
+
+
+def _order(query: RunQuery, status: str) -> str:
+    column, direction = _ordering(query, status)
     # What is not known yet comes last either way.
     return f"{column} {direction} NULLS LAST, run {direction}"
 
@@ -114,7 +146,7 @@ def _conditions(query: RunQuery, status: str) -> tuple[str, list[Any]]:
     return " AND ".join(conditions), parameters
 
 
-def _run_row(row: tuple[Any, ...]) -> RunRow:
+def _run_row(row: Sequence[Any]) -> RunRow:
     run_id, name, status, start_ns, end_ns, spans, session_id, user_id, tags, summary, fits = row
     return RunRow(
         run_id=run_id,

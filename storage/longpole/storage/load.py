@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from longpole.model.run import Run, Span, Status, assemble
@@ -13,72 +14,123 @@ from longpole.storage.store import Content
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
+_RUNS_AT_ONCE: Final = 200
+_SPANS_AT_ONCE: Final = 20_000
 _SPANS: Final = (
-    f"SELECT recorder, cost_usd, unpriced, {', '.join(SPAN_COLUMNS)} "
+    f"SELECT run, recorder, cost_usd, unpriced, {', '.join(SPAN_COLUMNS)} "
     "FROM spans LEFT JOIN costs USING (run, span_id) "
-    "WHERE run = ? AND start_ns IS NOT NULL"
+    "WHERE run IN ({marks}) AND start_ns IS NOT NULL"
+)
+_ROOTS: Final = (
+    "SELECT runs.run, run_id, trace_id, start_attributes, end_attributes FROM runs "
+    "LEFT JOIN contents ON contents.run = runs.run AND span_id = root_span_id "
+    "WHERE run_id IN ({marks})"
 )
 
 
-def load_run(connection: Connection, run_id: str, is_living: Callable[[str], bool]) -> Run | None:
-    """Return a run; `None` when there is none with this id.
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the rows of one run say, not a tree yet."""
+
+    run_id: str
+    trace_id: str | None
+    attributes: Mapping[str, Any]
+    spans: Sequence[Span]
+
+    def assembled(self) -> Run:
+        """Return the run.
+
+        Raises:
+            BrokenLawError: its spans make no tree.
+        """
+        attributes = self.attributes
+        return assemble(
+            self.run_id,
+            self.spans,
+            trace_id=self.trace_id,
+            session_id=rows.session_id(attributes),
+            user_id=rows.user_id(attributes),
+            tags=rows.tags(attributes),
+            metadata=rows.metadata(attributes),
+        )
+
+
+def portions(connection: Connection, run_ids: Sequence[str]) -> list[list[str]]:
+    """Return the ids of those runs that are there, in portions that memory holds at once."""
+    found: list[list[str]] = []
+    spans = _SPANS_AT_ONCE
+    for first in range(0, len(run_ids), _RUNS_AT_ONCE):
+        some = run_ids[first : first + _RUNS_AT_ONCE]
+        sizes = dict(
+            connection.execute(
+                f"SELECT run_id, spans FROM runs WHERE run_id IN ({_marks(some)})", some
+            ).fetchall()
+        )
+        for run_id in some:
+            if run_id in sizes:
+                if spans >= _SPANS_AT_ONCE or len(found[-1]) >= _RUNS_AT_ONCE:
+                    found.append([])
+                    spans = 0
+                found[-1].append(run_id)
+                spans += sizes[run_id]
+    return found
+
+
+def load_rows(
+    connection: Connection, run_ids: Sequence[str], living: Collection[str]
+) -> list[Loaded]:
+    """Return what is stored of runs, in this order; nothing of those that have no spans.
 
     Args:
         connection: for reading.
-        run_id: the whole id.
-        is_living: whether the recorder with this id lives.
+        run_ids: one of the `portions`.
+        living: ids of the recorders that live.
     """
-    found = connection.execute(
-        "SELECT run, trace_id, root_span_id FROM runs WHERE run_id = ?", (run_id,)
-    ).fetchall()
-    if not found:
-        return None
-    run, trace_id, root_span_id = found[0]
-    spans = _load_spans(connection, run, is_living)
-    if not spans:
-        return None
-    attributes = _load_attributes(connection, run, root_span_id)
-    return assemble(
-        run_id,
-        spans,
-        trace_id=trace_id,
-        session_id=rows.session_id(attributes),
-        user_id=rows.user_id(attributes),
-        tags=rows.tags(attributes),
-        metadata=rows.metadata(attributes),
-    )
+    roots = connection.execute(_ROOTS.format(marks=_marks(run_ids)), run_ids).fetchall()
+    spans = _load_spans(connection, [run for run, *_ in roots], living)
+    loaded = {
+        run_id: Loaded(run_id, trace_id, rows.attributes_from(*texts), spans[run])
+        for run, run_id, trace_id, *texts in roots
+        if run in spans
+    }
+    return [loaded[run_id] for run_id in run_ids if run_id in loaded]
 
 
-def _load_spans(connection: Connection, run: int, is_living: Callable[[str], bool]) -> list[Span]:
-    found = connection.execute(_SPANS, (run,)).fetchall()
-    open_status = _open_statuses(connection, run, is_living)
-    return [
-        span_from(row, open_status=open_status.get(recorder, Status.OK), cost=(cost_usd, unpriced))
-        for recorder, cost_usd, unpriced, *row in found
-    ]
+def _load_spans(
+    connection: Connection, runs: Sequence[int], living: Collection[str]
+) -> dict[int, list[Span]]:
+    """Return the spans of runs, by the run's number; in order of their ids."""
+    found = connection.execute(_SPANS.format(marks=_marks(runs)), runs).fetchall()
+    open_status = _open_statuses(connection, runs, living)
+    spans: dict[int, list[Span]] = {}
+    for run, recorder, cost_usd, unpriced, *row in found:
+        spans.setdefault(run, []).append(
+            span_from(
+                row,
+                open_status=open_status.get(recorder, Status.OK),
+                cost=(cost_usd, unpriced),
+            )
+        )
+    return spans
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _open_statuses(
-    connection: Connection, run: int, is_living: Callable[[str], bool]
+    connection: Connection, runs: Sequence[int], living: Collection[str]
 ) -> dict[int, Status]:
     """Return what a span without an end is, by recorder, for those that have one here."""
     found = connection.execute(
         "SELECT recorder, recorder_id, is_dead FROM recorders WHERE recorder IN "
-        "(SELECT recorder FROM spans WHERE run = ? AND end_ns IS NULL)",
-        (run,),
+        f"(SELECT recorder FROM spans WHERE run IN ({_marks(runs)}) AND end_ns IS NULL)",
+        runs,
     ).fetchall()
     return {
-        recorder: Status.RUNNING if not is_dead and is_living(recorder_id) else Status.LOST
+        recorder: Status.RUNNING if not is_dead and recorder_id in living else Status.LOST
         for recorder, recorder_id, is_dead in found
     }
-
-
-def _load_attributes(connection: Connection, run: int, span_id: str | None) -> dict[str, Any]:
-    found = connection.execute(
-        "SELECT start_attributes, end_attributes FROM contents WHERE run = ? AND span_id = ?",
-        (run, span_id),
-    ).fetchall()
-    return rows.attributes_from(*found[0]) if found else {}
 
 
 _CONTENT: Final = (

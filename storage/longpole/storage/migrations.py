@@ -40,6 +40,16 @@ def m004_limits(db: Database) -> None:
     _execute(db, _M004)
 
 
+@MIGRATIONS()
+def m005_index(db: Database) -> None:
+    """Facets and a full-text index (`index.py`) instead of a wide index of every span.
+
+    The small indexes get the column that their condition is about: without it SQLite looks up the
+    span of every entry to check the condition once more.
+    """
+    _execute(db, _M005)
+
+
 def _execute(db: Database, script: str) -> None:
     for statement in script.split(";"):
         if statement.strip():
@@ -217,4 +227,38 @@ CREATE INDEX spans_open ON spans (run) WHERE end_ns IS NULL
 _M004: Final = """
 ALTER TABLE spans ADD COLUMN limit_ignored INTEGER;
 ALTER TABLE spans ADD COLUMN result_swapped INTEGER
+"""
+
+_M005: Final = """
+DROP INDEX spans_found;
+ALTER TABLE runs ADD COLUMN is_indexed INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX runs_unindexed ON runs (start_ns) WHERE is_indexed = 0;
+CREATE TABLE words (
+    word INTEGER PRIMARY KEY,
+    field TEXT NOT NULL,
+    value TEXT NOT NULL,
+    UNIQUE (field, value)
+) STRICT;
+CREATE TABLE facets (
+    word INTEGER NOT NULL,
+    run INTEGER NOT NULL,
+    PRIMARY KEY (word, run)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX facets_run ON facets (run);
+CREATE VIRTUAL TABLE texts USING fts5 (
+    body, content = '', columnsize = 0, tokenize = 'unicode61 remove_diacritics 0'
+);
+CREATE INDEX costs_unpriced ON costs (run, unpriced) WHERE unpriced IS NOT NULL;
+DROP INDEX spans_retried;
+DROP INDEX spans_failed;
+DROP INDEX spans_fallback;
+DROP INDEX spans_cache_hit;
+DROP INDEX spans_queued;
+DROP INDEX spans_open;
+CREATE INDEX spans_retried ON spans (run, attempt) WHERE attempt > 1;
+CREATE INDEX spans_failed ON spans (run, status) WHERE status = 'error';
+CREATE INDEX spans_fallback ON spans (run, role) WHERE role = 'fallback';
+CREATE INDEX spans_cache_hit ON spans (run, cache_hit) WHERE cache_hit = 1;
+CREATE INDEX spans_queued ON spans (run, ready_ns, start_ns) WHERE ready_ns < start_ns;
+CREATE INDEX spans_open ON spans (run, end_ns, recorder) WHERE end_ns IS NULL
 """

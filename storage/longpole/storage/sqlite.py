@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Final
 
 from longpole.model.errors import (
     AmbiguousRunError,
+    BrokenLawError,
     OlderSchemaError,
     StoreError,
     StoreUnavailableError,
     UnknownRunError,
 )
 from longpole.model.run import Run
-from longpole.storage import ledger, lists, load, summaries, upkeep
+from longpole.storage import index, ledger, lists, load, summaries, upkeep
 from longpole.storage.alive import living, note_own
 from longpole.storage.codec import as_decoded
 from longpole.storage.commit import Committer
@@ -159,11 +160,28 @@ class SqliteStore:
         Raises:
             UnknownRunError: there is no such run.
         """
-        with self._reading() as connection:
-            run = None if connection is None else load.load_run(connection, run_id, self._is_living)
-        if run is None:
+        found = self._load_rows([run_id])
+        if not found:
             raise UnknownRunError(run_id)
-        return run
+        return found[0].assembled()
+
+    def load_runs(self, run_ids: Sequence[str]) -> Iterator[Run]:
+        """Yield whole runs, as `load_run` returns them; those that cannot be had are left out."""
+        with self._reading() as connection:
+            portions = [] if connection is None else load.portions(connection, run_ids)
+        for some in portions:
+            for loaded in self._load_rows(some):
+                try:
+                    run = loaded.assembled()
+                except BrokenLawError:
+                    continue
+                yield run
+
+    def _load_rows(self, run_ids: Sequence[str]) -> list[load.Loaded]:
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            return load.load_rows(connection, run_ids, living(self._folder))
 
     def load_content(self, run_id: str, span_id: str) -> Content | None:
         """Return input, output and raw attributes of one span."""
@@ -208,6 +226,19 @@ class SqliteStore:
         """Keep computed summaries and costs; one of an older revision is ignored."""
         with self._committing() as connection:
             summaries.save_summaries(connection, summaries_)
+
+    def has_unindexed_runs(self) -> bool:
+        """Whether there are ended runs that filters still have to look into, span by span."""
+        with self._reading() as connection:
+            return connection is not None and index.has_unindexed(connection)
+
+    def index_runs(self, limit: int) -> int:
+        """Make up to `limit` ended runs quick to find, newest first; return how many."""
+        indexed = 0
+        while indexed < limit and self.has_unindexed_runs():
+            with self._committing() as connection:
+                indexed += index.index_some(connection, limit - indexed)
+        return indexed
 
     def receipts(self, destination: str, run_ids: Iterable[str]) -> Mapping[str, Receipt]:
         """Return what the ledger says of these runs; those that were never sent are left out."""
@@ -271,10 +302,13 @@ class SqliteStore:
 
     def reclaim(self) -> None:
         """Give free space inside the store back to the disk."""
-        is_left = True
-        while is_left:
-            with self._committing() as connection:
-                is_left = upkeep.free_pages(connection)
+        with self._committing() as connection:
+            index.begin_tidying(connection)
+        for tidy in (index.tidy, upkeep.free_pages):
+            is_left = True
+            while is_left:
+                with self._committing() as connection:
+                    is_left = tidy(connection)
         with self._write_lock:
             self._writing.fold_back()
 
@@ -355,9 +389,6 @@ class SqliteStore:
 
     def _dead(self, connection: Connection) -> list[int]:
         return lists.dead_among_running(connection, living(self._folder))
-
-    def _is_living(self, recorder_id: str) -> bool:
-        return recorder_id in living(self._folder)
 
 
 def _size(path: Path) -> int:

@@ -7,7 +7,7 @@ URL. The events are what the tracer and the importers hand over; how attributes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -255,6 +255,13 @@ class Store(Protocol):
         """
         ...
 
+    def load_runs(self, run_ids: Sequence[str]) -> Iterator[Run]:
+        """Yield whole runs in this order, as `load_run` returns them, a few at a time in memory.
+
+        Those that are not there, or whose spans make no tree, are left out.
+        """
+        ...
+
     def load_content(self, run_id: str, span_id: str) -> Content | None:
         """Return input, output and raw attributes of one span."""
         ...
@@ -281,6 +288,17 @@ class Store(Protocol):
 
     def save_summaries(self, summaries: Iterable[RunSummary]) -> None:
         """Keep computed summaries and costs; one of an older revision is ignored."""
+        ...
+
+    def has_unindexed_runs(self) -> bool:
+        """Whether there are ended runs that filters still have to look into, span by span."""
+        ...
+
+    def index_runs(self, limit: int) -> int:
+        """Make up to `limit` ended runs quick to find, newest first; return how many.
+
+        Only what inputs and outputs of indexed runs say is found by words.
+        """
         ...
 
     def receipts(self, destination: str, run_ids: Iterable[str]) -> Mapping[str, Receipt]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -15,43 +15,54 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 
+_SAVE: Final = (
+    "UPDATE runs SET settled_revision = revision, cost_usd = ?, speedup_ratio = ?, tokens = ?, "
+    "retries = ? WHERE run = ?"
+)
+
+
 def save_summaries(connection: Connection, summaries: Iterable[RunSummary]) -> None:
     """Store summaries, except of runs that have changed since the summary was computed."""
-    saved = [_save(connection, summary) for summary in summaries]
-    if any(saved):
-        mark_changed(connection)
+    fitting = [
+        (run, summary) for summary in summaries if (run := _number(connection, summary)) is not None
+    ]
+    if not fitting:
+        return
+    connection.executemany(_SAVE, [_columns(run, summary) for run, summary in fitting])
+    connection.executemany(
+        "INSERT OR REPLACE INTO summaries (run, run_object) VALUES (?, ?)",
+        [(run, orjson.dumps(plain(dict(summary.run_object))).decode()) for run, summary in fitting],
+    )
+    connection.executemany("DELETE FROM costs WHERE run = ?", [(run,) for run, _ in fitting])
+    connection.executemany(
+        "INSERT INTO costs (run, span_id, cost_usd, unpriced) VALUES (?, ?, ?, ?)",
+        [
+            (run, span_id, cost, reason)
+            for run, summary in fitting
+            for span_id, (cost, reason) in summary.costs.items()
+        ],
+    )
+    mark_changed(connection)
 
 
-def _save(connection: Connection, summary: RunSummary) -> bool:
+def _number(connection: Connection, summary: RunSummary) -> int | None:
+    """Return the number of the run that a summary is of, if it still is as it was."""
     found = connection.execute(
         "SELECT run FROM runs WHERE run_id = ? AND revision = ?",
         (summary.run_id, summary.revision),
     ).fetchall()
-    if not found:
-        return False
-    run = found[0][0]
+    return found[0][0] if found else None
+
+
+def _columns(run: int, summary: RunSummary) -> tuple[float | int | None, ...]:
     about = summary.run_object
-    connection.execute(
-        "UPDATE runs SET settled_revision = revision, cost_usd = ?, speedup_ratio = ?, "
-        "tokens = ?, retries = ? WHERE run = ?",
-        (
-            _real(about.get("cost_usd")),
-            _real(about.get("speedup_ratio")),
-            _tokens(about.get("usage")),
-            _integer(about.get("retries")),
-            run,
-        ),
+    return (
+        _real(about.get("cost_usd")),
+        _real(about.get("speedup_ratio")),
+        _tokens(about.get("usage")),
+        _integer(about.get("retries")),
+        run,
     )
-    connection.execute(
-        "INSERT OR REPLACE INTO summaries (run, run_object) VALUES (?, ?)",
-        (run, orjson.dumps(plain(dict(about))).decode()),
-    )
-    connection.execute("DELETE FROM costs WHERE run = ?", (run,))
-    connection.executemany(
-        "INSERT INTO costs (run, span_id, cost_usd, unpriced) VALUES (?, ?, ?, ?)",
-        [(run, span_id, cost, reason) for span_id, (cost, reason) in summary.costs.items()],
-    )
-    return True
 
 
 def _real(value: object) -> float | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from longpole.model.errors import CorruptStoreError, StoreUnavailableError
 from longpole.storage.database import open_copy, store_errors
+from longpole.storage.index import forget_texts, unindex
 from longpole.storage.ingest import mark_changed
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def delete_runs(connection: Connection, run_ids: Sequence[str]) -> int:
     spans = connection.execute(
         f"SELECT coalesce(sum(spans), 0) FROM runs WHERE run IN ({marks})", numbers
     ).fetchall()[0][0]
+    unindex(connection, numbers)
     for table in _OF_A_RUN:
         connection.execute(f"DELETE FROM {table} WHERE run IN ({marks})", numbers)
     connection.execute(
@@ -58,6 +60,7 @@ def delete_contents(connection: Connection, run_ids: Sequence[str]) -> int:
     """Delete inputs and outputs of a batch of runs; return of how many spans."""
     numbers = _numbers(connection, run_ids)
     marks = ", ".join("?" * len(numbers))
+    forget_texts(connection, numbers)
     emptied = connection.execute(
         "UPDATE contents SET input_value = NULL, input_mime_type = NULL, output_value = NULL, "
         f"output_mime_type = NULL WHERE run IN ({marks}) "

@@ -19,7 +19,7 @@ from longpole.dashboard.cli.terminal import console
 from longpole.dashboard.documents import run_object
 from longpole.dashboard.prices import price_book
 from longpole.dashboard.sentence import long_pole
-from longpole.dashboard.settle import EVERY_RUN, look_at, settle_where_possible
+from longpole.dashboard.settle import EVERY_RUN, is_all_settled, look_at, settle_where_possible
 from longpole.model.pricing import PriceBook
 from longpole.model.run import Status
 from longpole.storage import RunOrder, RunPage, RunQuery, RunRow, Store, open_store
@@ -94,7 +94,7 @@ def runs(
 
 def _looked_up(store: Store, query: RunQuery, now_ns: int) -> tuple[RunPage, list[Object]]:
     book = price_book()
-    if store.unsettled_runs(1):
+    if not is_all_settled(store):
         # Everything must be settled before it can be ordered or chosen by what was computed.
         by_start = query.order is RunOrder.START and query.where is None
         limit = query.limit if by_start else EVERY_RUN

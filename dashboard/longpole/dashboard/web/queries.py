@@ -17,7 +17,7 @@ from longpole.analysis.result import RunAnalysis
 from longpole.dashboard.labels import branch_label
 from longpole.dashboard.prices import price_book
 from longpole.dashboard.sentence import long_pole
-from longpole.dashboard.settle import settle
+from longpole.dashboard.settle import is_all_settled, settle
 from longpole.dashboard.web.waterfall import encode
 from longpole.model import Run
 from longpole.model.errors import StoreError
@@ -69,14 +69,14 @@ def settle_new_runs() -> None:
     A store that cannot be written is shown as it is.
     """
     url = store_url()
-    if not store().unsettled_runs(1):
+    if is_all_settled(store()):
         return
     deadline = time.monotonic() + _SETTLING_BUDGET_S
     try:
         writable = _opened_for_writing(url)
         while time.monotonic() < deadline:
             done = settle(writable, book=_prices(), now_ns=time.time_ns(), limit=_SETTLED_AT_ONCE)
-            if done < _SETTLED_AT_ONCE:
+            if done < _SETTLED_AT_ONCE and not writable.has_unindexed_runs():
                 return
     except StoreError:
         return

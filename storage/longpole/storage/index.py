@@ -1,0 +1,184 @@
+"""What runs are found by, written behind the recording: facets of spans, words of content.
+
+A facet says that some span of a run has this model, provider, branch, name or kind; each distinct
+value is stored once and known by a number. `texts` is a full-text index (FTS5) over inputs and
+outputs that keeps no text itself; a document is one distinct text of a run, under the number
+`run << 20 | n`. Both hold exactly what the rows of an indexed run say: who changes such a run takes
+it out first, and whoever looks next takes it in again. Runs that are not indexed are found by
+looking into their spans.
+
+The index forgets a document only when told its text once more. That text is computed anew from the
+rows, so `documents` must never change for stored rows without a migration that empties `texts`.
+
+Source: sqlite.org/fts5.html (contentless tables, the delete and merge commands).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from longpole.model.run import Kind, Status
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+FACETS: Final[Mapping[str, str]] = {
+    "model": "model",
+    "provider": "provider",
+    "branch": "branch",
+    "name": "name",
+    # A span whose kind nobody told is of the kind `other`, as `rows.span_from` has it.
+    "kind": f"coalesce(kind, '{Kind.OTHER}')",
+}
+"""Facets by name, and the expression on `spans` that each is the value of."""
+
+RUN_OF_DOCUMENT: Final = "(rowid >> 20)"
+"""SQL for the run that a row of `texts` belongs to."""
+
+VALUE_LIMIT_CHARS: Final = 20_000
+"""Of one input or output no more than this is indexed."""
+RUN_LIMIT_CHARS: Final = 200_000
+"""Of all inputs and outputs of one run together no more than this is indexed."""
+
+_DOCUMENT_BITS: Final = 20
+_RUNS_AT_ONCE: Final = 100
+_CHARS_AT_ONCE: Final = 400_000
+_MERGED_PAGES: Final = 300
+_ESCAPE: Final = re.compile(r"\\.")
+
+_UNINDEXED: Final = (
+    "SELECT run FROM runs WHERE is_indexed = 0 AND start_ns IS NOT NULL "
+    f"AND status <> '{Status.RUNNING}' ORDER BY start_ns DESC LIMIT ?"
+)
+
+
+def has_unindexed(connection: Connection) -> bool:
+    """Whether there are ended runs that are not indexed yet."""
+    return bool(connection.execute(_UNINDEXED, (1,)).fetchall())
+
+
+def index_some(connection: Connection, limit: int) -> int:
+    """Index the newest ended runs that are not yet; return how many.
+
+    As many as one transaction may take, and at most `limit`.
+    """
+    waiting = connection.execute(_UNINDEXED, (min(limit, _RUNS_AT_ONCE),)).fetchall()
+    taken: list[int] = []
+    chars = 0
+    for (run,) in waiting:
+        new = list(documents(connection, run))
+        connection.executemany("INSERT INTO texts (rowid, body) VALUES (?, ?)", new)
+        taken.append(run)
+        chars += sum(len(text) for _, text in new)
+        if chars > _CHARS_AT_ONCE:
+            break
+    _add_facets(connection, taken)
+    marks = ", ".join("?" * len(taken))
+    connection.execute(f"UPDATE runs SET is_indexed = 1 WHERE run IN ({marks})", taken)
+    return len(taken)
+
+
+def _add_facets(connection: Connection, runs: Sequence[int]) -> None:
+    marks = ", ".join("?" * len(runs))
+    for field, value in FACETS.items():
+        connection.execute(
+            "INSERT OR IGNORE INTO words (field, value) "
+            f"SELECT DISTINCT ?, {value} FROM spans WHERE run IN ({marks}) AND {value} IS NOT NULL",
+            (field, *runs),
+        )
+        connection.execute(
+            "INSERT OR IGNORE INTO facets (word, run) SELECT word, run FROM "
+            f"(SELECT DISTINCT run, {value} AS told FROM spans WHERE run IN ({marks})) "
+            "JOIN words ON field = ? AND words.value = told",
+            (*runs, field),
+        )
+
+
+def unindex(connection: Connection, runs: Iterable[int]) -> None:
+    """Take runs out of the index; called before any of their rows change or go."""
+    numbers = list(runs)
+    if not numbers:
+        return
+    forget_texts(connection, numbers)
+    marks = ", ".join("?" * len(numbers))
+    connection.execute(f"DELETE FROM facets WHERE run IN ({marks})", numbers)
+    connection.execute(f"UPDATE runs SET is_indexed = 0 WHERE run IN ({marks})", numbers)
+
+
+def forget_texts(connection: Connection, runs: Sequence[int]) -> None:
+    """Take the texts of runs, those that are indexed, out of the index."""
+    marks = ", ".join("?" * len(runs))
+    indexed = connection.execute(
+        f"SELECT run FROM runs WHERE is_indexed = 1 AND run IN ({marks})", runs
+    ).fetchall()
+    for (run,) in indexed:
+        connection.executemany(
+            "INSERT INTO texts (texts, rowid, body) VALUES ('delete', ?, ?)",
+            list(documents(connection, run)),
+        )
+
+
+def documents(connection: Connection, run: int) -> Iterator[tuple[int, str]]:
+    """Yield number and text of everything of a run that is indexed: the root's texts first.
+
+    A text that several spans have, as a chain and its first step do, is one document.
+    """
+    seen: set[str] = set()
+    left_chars = RUN_LIMIT_CHARS
+    for (span_id,) in connection.execute(
+        "SELECT span_id FROM contents JOIN runs USING (run) WHERE run = ? "
+        "ORDER BY span_id IS NOT root_span_id, span_id",
+        (run,),
+    ).fetchall():
+        for text in _texts(connection, run, span_id):
+            if left_chars <= 0:
+                return
+            if text not in seen:
+                yield run << _DOCUMENT_BITS | len(seen), text[:left_chars]
+                seen.add(text)
+                left_chars -= len(text)
+
+
+def _texts(connection: Connection, run: int, span_id: str) -> Iterator[str]:
+    input_value, input_type, output_value, output_type = connection.execute(
+        "SELECT substr(input_value, 1, ?), input_mime_type, substr(output_value, 1, ?), "
+        "output_mime_type FROM contents WHERE run = ? AND span_id = ?",
+        (VALUE_LIMIT_CHARS, VALUE_LIMIT_CHARS, run, span_id),
+    ).fetchall()[0]
+    for value, mime_type in ((input_value, input_type), (output_value, output_type)):
+        if value:
+            # In JSON a new line is written `\n`, which would become part of the next word.
+            is_json = mime_type == "application/json" and "\\" in value
+            yield _ESCAPE.sub(" ", value) if is_json else value
+
+
+def tidy(connection: Connection) -> bool:
+    """Drop some of what is left of deleted runs; return whether there is more.
+
+    Words of deleted texts stay in the file, unfindable, until the parts of the index that hold them
+    are written anew.
+    """
+    connection.execute("DELETE FROM words WHERE word NOT IN (SELECT word FROM facets)")
+    before = connection.total_changes
+    connection.execute("INSERT INTO texts (texts, rank) VALUES ('merge', ?)", (_MERGED_PAGES,))
+    return connection.total_changes - before > 1
+
+
+def begin_tidying(connection: Connection) -> None:
+    """Have all parts of the full-text index merged by the calls of `tidy` that follow."""
+    connection.execute("INSERT INTO texts (texts, rank) VALUES ('merge', ?)", (-_MERGED_PAGES,))
+
+
+def text_query(pieces: Sequence[str]) -> str:
+    """Return the FTS5 query for texts in which all pieces occur, as whole words in their order.
+
+    A piece that a wildcard follows may end in the middle of a word.
+    """
+    asked = [
+        f'"{escaped}"' + (" *" if at < len(pieces) - 1 and piece[-1].isalnum() else "")
+        for at, piece in enumerate(pieces)
+        if piece and (escaped := piece.replace('"', '""'))
+    ]
+    return " AND ".join(asked) or '""'
