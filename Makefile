@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ROOMS := model tracer storage analysis dashboard
 
-.PHONY: help demo test test-fast coverage lint format bench bench-peers pictures clean
+.PHONY: help demo test test-fast coverage lint format bench bench-peers endurance pictures clean
 
 help:
 	@echo "make demo      record real parallel chains and open the dashboard on them"
@@ -17,6 +17,7 @@ help:
 	@echo "make format    put the code into the project's format"
 	@echo "make bench     measure what claims to be fast"
 	@echo "make bench-peers  what our handler and those of others cost the caller, side by side"
+	@echo "make endurance  kill a busy writer a thousand times, and look for what is missing"
 	@echo "make pictures  make the README's pictures anew (needs Chromium)"
 	@echo "make clean     remove the virtual environment and all caches"
 
@@ -55,6 +56,9 @@ bench: $(READY)
 
 bench-peers: $(READY)
 	$(BIN)/python -m tests.bench peers
+
+endurance: $(READY)
+	$(BIN)/python -m tests.bench endurance
 
 pictures: $(READY)
 	$(BIN)/python -m tests.browser.pictures

@@ -4,18 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import (
-    analysis,
-    context,
-    exchange,
-    handler,
-    lists,
-    many,
-    peers,
-    receiver,
-    store,
-    what_if,
-)
+from tests.bench import analysis, context, endurance, exchange, handler, lists, many, peers, receiver, store, what_if
 
 BENCHES = {
     "analysis": analysis.main,
@@ -31,6 +20,9 @@ BENCHES = {
 }
 # They take minutes.
 ONLY_BY_NAME = {"peers", "what_if"}
+    "endurance": endurance.main,
+# These take minutes, and what `peers` compares with is installed for it.
+ONLY_BY_NAME = {"peers", "endurance"}
 
 
 def main() -> int:

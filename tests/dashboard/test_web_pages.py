@@ -12,6 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from longpole.dashboard.web.serve import APP
 from longpole.model.settings import LONGPOLE_STORE
+from longpole.storage.spool import spool_folder
+from longpole.storage.urls import store_path
 from tests.browser import stories
 from tests.browser.recording import new_store_url, record
 
@@ -47,6 +49,17 @@ def test_the_list_shows_a_run(store_url: str) -> None:
     assert not app.exception
     assert len(_tables(app)) == 1
     assert any("1 runs" in caption.value or "1 run" in caption.value for caption in app.caption)
+
+
+def test_the_list_says_how_many_spans_were_lost(store_url: str) -> None:
+    record(store_url, stories.panel(1))
+    folder = spool_folder(store_path(store_url))
+    folder.mkdir(exist_ok=True)
+    (folder / f"{'c' * 16}-000001.spool").write_bytes(b"no frames at all, many bytes of it")
+
+    app = _app().run()
+    assert not app.exception
+    assert "1 spans lost \\(1 damaged spool\\)" in app.caption[0].value
 
 
 def _run_page() -> None:
