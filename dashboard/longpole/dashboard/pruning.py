@@ -15,8 +15,8 @@ from longpole.storage import RunQuery, RunRow, Store
 from longpole.storage.filters import Filter
 
 _AT_ONCE: Final = 200
-_BETWEEN_MEASURES: Final = 20
-_PAGE: Final = 2_000
+_FEWEST_AT_ONCE: Final = 20
+_PAGE: Final = 20_000
 _ENDED: Final = tuple(status for status in Status if status is not Status.RUNNING)
 
 
@@ -115,8 +115,22 @@ def prune(
 def _while_too_large(store: Store, keep: Keep) -> Iterator[Sequence[str]]:
     """Yield runs to delete, batch by batch, as long as there is reason to."""
     run_ids = store.run_ids(_query(keep))
-    at_once = _AT_ONCE if keep.most_bytes is None else _BETWEEN_MEASURES
-    for first in range(0, len(run_ids), at_once):
-        if keep.most_bytes is not None and store.size().used_bytes <= keep.most_bytes:
+    first = 0
+    while first < len(run_ids):
+        at_once = _AT_ONCE if keep.most_bytes is None else _runs_over(store, keep.most_bytes)
+        if not at_once:
             return
         yield run_ids[first : first + at_once]
+        first += at_once
+
+
+def _runs_over(store: Store, most_bytes: int) -> int:
+    """Return how many runs may go before the store is measured again; none when it fits.
+
+    Half as many as runs of the mean size would have to, so that hardly one too many goes.
+    """
+    over_bytes = store.size().used_bytes - most_bytes
+    if over_bytes <= 0:
+        return 0
+    run_bytes = store.size().used_bytes / max(1, store.state().runs)
+    return min(_AT_ONCE, max(_FEWEST_AT_ONCE, int(over_bytes / run_bytes / 2)))

@@ -100,14 +100,24 @@ class Committer:
                     self._close()
                     raise
 
+    @contextlib.contextmanager
+    def holding(self) -> Iterator[Connection]:
+        """Lend the connection under the lock, for statements that are transactions themselves.
+
+        Raises:
+            StoreError: the database cannot be opened or written.
+        """
+        with store_errors(self.path), self._lock.held(self._lock_wait_s):
+            yield self._opened()
+
     def fold_back(self) -> None:
         """Move the write-ahead log into the database and cut it; readers may keep a part of it.
 
         Raises:
             StoreError: the database cannot be opened or written.
         """
-        with store_errors(self.path), self._lock.held(self._lock_wait_s):
-            self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        with self.holding() as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _opened(self) -> Connection:
         if self._pid != os.getpid():

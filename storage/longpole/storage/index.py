@@ -15,6 +15,7 @@ Source: sqlite.org/fts5.html (contentless tables, the delete and merge commands)
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -127,31 +128,35 @@ def documents(connection: Connection, run: int) -> Iterator[tuple[int, str]]:
     """
     seen: set[str] = set()
     left_chars = RUN_LIMIT_CHARS
-    for (span_id,) in connection.execute(
-        "SELECT span_id FROM contents JOIN runs USING (run) WHERE run = ? "
-        "ORDER BY span_id IS NOT root_span_id, span_id",
-        (run,),
-    ).fetchall():
-        for text in _texts(connection, run, span_id):
-            if left_chars <= 0:
-                return
-            if text not in seen:
-                yield run << _DOCUMENT_BITS | len(seen), text[:left_chars]
-                seen.add(text)
-                left_chars -= len(text)
+    for text in _texts(connection, run):
+        if left_chars <= 0:
+            return
+        if text not in seen:
+            yield run << _DOCUMENT_BITS | len(seen), text[:left_chars]
+            seen.add(text)
+            left_chars -= len(text)
 
 
-def _texts(connection: Connection, run: int, span_id: str) -> Iterator[str]:
-    input_value, input_type, output_value, output_type = connection.execute(
-        "SELECT substr(input_value, 1, ?), input_mime_type, substr(output_value, 1, ?), "
-        "output_mime_type FROM contents WHERE run = ? AND span_id = ?",
-        (VALUE_LIMIT_CHARS, VALUE_LIMIT_CHARS, run, span_id),
-    ).fetchall()[0]
-    for value, mime_type in ((input_value, input_type), (output_value, output_type)):
-        if value:
-            # In JSON a new line is written `\n`, which would become part of the next word.
-            is_json = mime_type == "application/json" and "\\" in value
-            yield _ESCAPE.sub(" ", value) if is_json else value
+_CONTENT: Final = (
+    "SELECT substr(input_value, 1, ?), input_mime_type, substr(output_value, 1, ?), "
+    "output_mime_type FROM contents WHERE run = ? "
+    "AND (input_value IS NOT NULL OR output_value IS NOT NULL) "
+)
+
+
+def _texts(connection: Connection, run: int) -> Iterator[str]:
+    found = connection.execute("SELECT root_span_id FROM runs WHERE run = ?", (run,)).fetchall()
+    root = found[0][0]
+    for which in ("AND span_id IS ?", "AND span_id IS NOT ? ORDER BY span_id"):
+        parameters = (VALUE_LIMIT_CHARS, VALUE_LIMIT_CHARS, run, root)
+        # Not fetched at once: of a large run only the beginning is wanted.
+        with contextlib.closing(connection.execute(_CONTENT + which, parameters)) as rows:
+            for input_value, input_type, output_value, output_type in rows:
+                for value, mime_type in ((input_value, input_type), (output_value, output_type)):
+                    if value:
+                        # In JSON a new line is written `\n`, and would be part of the next word.
+                        is_json = mime_type == "application/json" and "\\" in value
+                        yield _ESCAPE.sub(" ", value) if is_json else value
 
 
 def tidy(connection: Connection) -> bool:
@@ -160,7 +165,9 @@ def tidy(connection: Connection) -> bool:
     Words of deleted texts stay in the file, unfindable, until the parts of the index that hold them
     are written anew.
     """
-    connection.execute("DELETE FROM words WHERE word NOT IN (SELECT word FROM facets)")
+    connection.execute(
+        "DELETE FROM words WHERE NOT EXISTS (SELECT 1 FROM facets WHERE facets.word = words.word)"
+    )
     before = connection.total_changes
     connection.execute("INSERT INTO texts (texts, rank) VALUES ('merge', ?)", (_MERGED_PAGES,))
     return connection.total_changes - before > 1

@@ -54,6 +54,7 @@ _WRITE_WAIT_S: Final = 30.0
 _TAKE_IN_WAIT_S: Final = 0.5
 _FIRST_TAKE_IN_S: Final = 10.0
 _TAKE_IN_S: Final = 0.25
+_STAND_BACK_S: Final = 0.001
 _CANDIDATES: Final = 1_000
 _EMPTY_PAGE: Final = RunPage(rows=(), total=0)
 
@@ -238,6 +239,7 @@ class SqliteStore:
         while indexed < limit and self.has_unindexed_runs():
             with self._committing() as connection:
                 indexed += index.index_some(connection, limit - indexed)
+            _let_others_commit()
         return indexed
 
     def receipts(self, destination: str, run_ids: Iterable[str]) -> Mapping[str, Receipt]:
@@ -279,6 +281,7 @@ class SqliteStore:
         for some in upkeep.in_batches(run_ids):
             with self._committing() as connection:
                 spans += upkeep.delete_runs(connection, some)
+            _let_others_commit()
         return spans
 
     def delete_contents(self, run_ids: Iterable[str]) -> int:
@@ -287,6 +290,7 @@ class SqliteStore:
         for some in upkeep.in_batches(run_ids):
             with self._committing() as connection:
                 spans += upkeep.delete_contents(connection, some)
+            _let_others_commit()
         return spans
 
     def size(self) -> StoreSize:
@@ -304,11 +308,16 @@ class SqliteStore:
         """Give free space inside the store back to the disk."""
         with self._committing() as connection:
             index.begin_tidying(connection)
-        for tidy in (index.tidy, upkeep.free_pages):
-            is_left = True
-            while is_left:
-                with self._committing() as connection:
-                    is_left = tidy(connection)
+        is_left = True
+        while is_left:
+            with self._committing() as connection:
+                is_left = index.tidy(connection)
+            _let_others_commit()
+        is_left = True
+        while is_left:
+            with self._write_lock, self._writing.holding() as connection:
+                is_left = upkeep.free_pages(connection)
+            _let_others_commit()
         with self._write_lock:
             self._writing.fold_back()
 
@@ -389,6 +398,11 @@ class SqliteStore:
 
     def _dead(self, connection: Connection) -> list[int]:
         return lists.dead_among_running(connection, living(self._folder))
+
+
+def _let_others_commit() -> None:
+    """Stand back between batches: who waits for the lock is woken, but not handed it."""
+    time.sleep(_STAND_BACK_S)
 
 
 def _size(path: Path) -> int:
