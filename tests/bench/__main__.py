@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import analysis, context, endurance, exchange, handler, lists, many, peers, receiver, store, what_if
+from tests.bench import analysis, context, endurance, exchange, handler, lists, many, peers, receiver, settle, store, what_if
 
 BENCHES = {
     "analysis": analysis.main,
     "many": many.main,
     "store": store.main,
+    "settle": settle.main,
     "handler": handler.main,
     "context": context.main,
     "exchange": exchange.main,
