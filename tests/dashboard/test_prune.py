@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from longpole.dashboard.cli.main import main
 from longpole.storage import Recorder, RunQuery, SpanStart, open_store
 from longpole.storage.rows import events_from_run
+from longpole.storage.upkeep import free_pages
 from tests.small_runs import bare_run
 
 DAY_NS = 86_400_000_000_000
@@ -100,6 +101,19 @@ def test_deleted_space_goes_back_to_the_disk(store: Path) -> None:
     assert opened.problems(is_thorough=True) == []
     assert (opened.state().runs, opened.state().spans) == (10, 10)
     opened.close()
+
+
+def test_pages_go_back_by_the_hundred(store: Path) -> None:
+    opened = open_store(str(store), mode="write")
+    opened.delete_runs(opened.run_ids(RunQuery())[5:])
+    before = opened.size().free_bytes
+    opened.close()
+    connection = sqlite3.connect(store, isolation_level=None)
+    assert not free_pages(connection)
+    left = connection.execute("PRAGMA freelist_count").fetchone()[0]
+    connection.close()
+    assert before > 200 * 4096
+    assert left == 0
 
 
 def test_the_oldest_go_until_the_store_is_small_enough(store: Path) -> None:

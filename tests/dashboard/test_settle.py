@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from longpole.dashboard.settle import settle
-from longpole.model import Run
+from longpole.model import Kind, Run, Span, Status, Usage
 from longpole.model.pricing import PriceBook
 from longpole.storage import Recorder, RunQuery, open_store
-from longpole.storage.rows import events_from_run
+from longpole.storage.filter_text import parse
+from longpole.storage.rows import events_from_run, events_from_span
 from longpole.storage.sqlite import SqliteStore
 from tests.small_runs import bare_run
 
@@ -37,6 +38,44 @@ def test_no_more_runs_are_settled_than_asked_for_newest_first(store: SqliteStore
     assert [row.is_settled for row in rows] == [True] * 60 + [False] * 60
     assert settle(store, book=PriceBook(), now_ns=0, limit=1_000) == 60
     assert settle(store, book=PriceBook(), now_ns=0, limit=1_000) == 0
+
+
+def test_a_summary_is_renewed_when_spans_arrive_late(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "late.db"), mode="write")
+    recorder = Recorder(recorder_id="0" * 16, pid=1, host="here")
+    run = bare_run(1, 1_000)
+    store.write(recorder, events_from_run(run))
+    assert settle(store, book=PriceBook(), now_ns=0, limit=9) == 1
+    late = Span(
+        span_id="f" * 16,
+        parent_span_id=run.root_span_id,
+        name="late",
+        kind=Kind.LLM,
+        start_ns=run.root.start_ns,
+        end_ns=run.root.end_ns,
+        status=Status.OK,
+        usage=Usage(input_tokens=7, output_tokens=3),
+    )
+    store.write(recorder, events_from_span(run.run_id, late)[:1])
+    assert [row.is_settled for row in store.list_runs(RunQuery()).rows] == [False]
+    store.write(recorder, [event for event in events_from_span(run.run_id, late) if event])
+
+    assert settle(store, book=PriceBook(), now_ns=0, limit=9) == 1
+    (row,) = store.list_runs(RunQuery(where=parse("span:late tokens=10", now_ns=0))).rows
+    assert row.is_settled
+    assert row.summary is not None
+    assert (row.summary["llm_calls"], row.spans) == (1, 2)
+    assert settle(store, book=PriceBook(), now_ns=0, limit=9) == 0
+    store.close()
+
+
+def test_whole_runs_are_loaded_in_the_order_asked_for(store: SqliteStore) -> None:
+    run_ids = store.run_ids(RunQuery())[::7]
+    asked = [*run_ids, "no such run", *run_ids[:2]]
+
+    loaded = [run.run_id for run in store.load_runs(asked)]
+    assert loaded == [*run_ids, *run_ids[:2]]
+    assert next(iter(store.load_runs(run_ids))) == store.load_run(run_ids[0])
 
 
 def test_a_run_that_cannot_be_loaded_does_not_hold_up_the_others(
