@@ -252,6 +252,8 @@ def test_whatever_happens_in_whatever_order_the_index_says_what_the_rows_say(
     folder: Path, steps: list[tuple[str, int, int, str]]
 ) -> None:
     store = open_store(str(folder / f"{next(_counter)}.db"), mode="write")
+    store.write(ME, [event for run in range(3) for event in said(run, "six ferries", "Harbour")])
+    store.index_runs(2)
     for step in steps:
         _step(store, *step)
         check(store)
