@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import analysis, context, endurance, exchange, handler, lists, many, peers, receiver, settle, store, what_if
+from tests.bench import (
+    analysis,
+    context,
+    endurance,
+    exchange,
+    handler,
+    lists,
+    many,
+    peers,
+    receiver,
+    settle,
+    store,
+    what_if,
+)
 
 BENCHES = {
     "analysis": analysis.main,
     "many": many.main,
     "store": store.main,
     "settle": settle.main,
+    "lists": lists.main,
     "handler": handler.main,
     "context": context.main,
     "exchange": exchange.main,
-    "lists": lists.main,
-    "peers": peers.main,
-    "what_if": what_if.main,
     "receiver": receiver.main,
-}
-# They take minutes.
-ONLY_BY_NAME = {"peers", "what_if"}
+    "what_if": what_if.main,
+    "peers": peers.main,
     "endurance": endurance.main,
+}
 # These take minutes, and what `peers` compares with is installed for it.
-ONLY_BY_NAME = {"peers", "endurance"}
+ONLY_BY_NAME = {"peers", "what_if", "endurance"}
 
 
 def main() -> int:
