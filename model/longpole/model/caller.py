@@ -37,9 +37,13 @@ def own_metadata(metadata: Mapping[str, Any], inherited: Container[str]) -> dict
 
 def session_in(metadata: Mapping[str, Any]) -> str | None:
     """Return the session that metadata names."""
-    # Only texts and numbers are names; a value of the user's is not asked whether it is true.
-    named = (name_of(metadata.get(key)) for key in SESSION_KEYS)
-    return next((name for name in named if name is not None), None)
+    for key in SESSION_KEYS:
+        if key in metadata:
+            # Only texts and numbers are names; a value of the user's is not asked if it is true.
+            name = name_of(metadata[key])
+            if name is not None:
+                return name
+    return None
 
 
 def user_in(metadata: Mapping[str, Any]) -> str | None:

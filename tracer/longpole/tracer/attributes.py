@@ -6,7 +6,7 @@ tuples of text. Values that are not known are left out, never made up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -119,12 +119,14 @@ def of_request(
 ) -> Attributes:
     """Return what is asked of a model. `bind(model=…)` leaves `model_name` stale: it comes last."""
     provider = _name(metadata.get("ls_provider"))
-    asked = (metadata.get("ls_model_name"), *map(invocation.get, _NAMES_OF_MODEL))
+    model = _name(metadata.get("ls_model_name"))
+    if model is None:
+        model = next(filter(None, map(_name, map(invocation.get, _NAMES_OF_MODEL))), None)
     return _known(
         {
             semconv.GEN_AI_OPERATION_NAME: operation,
             semconv.GEN_AI_PROVIDER_NAME: from_langchain(provider) if provider else None,
-            semconv.GEN_AI_REQUEST_MODEL: next(filter(None, map(_name, asked)), None),
+            semconv.GEN_AI_REQUEST_MODEL: model,
             semconv.GEN_AI_REQUEST_TEMPERATURE: _real(metadata.get("ls_temperature")),
             semconv.GEN_AI_REQUEST_MAX_TOKENS: _integer(metadata.get("ls_max_tokens")),
             **_of_conversation(metadata),
@@ -134,22 +136,10 @@ def of_request(
 
 
 def _of_sampling(invocation: Mapping[str, Any]) -> Attributes:
-    get = invocation.get
-    choices, stops = _integer(get("n")), get("stop")
-    if type(stops) is str:
-        stops = [stops]
-    told = stops if isinstance(stops, (list, tuple)) else ()
     return {
-        semconv.GEN_AI_REQUEST_TOP_P: _real(get("top_p")),
-        semconv.GEN_AI_REQUEST_TOP_K: _integer(get("top_k")),
-        semconv.GEN_AI_REQUEST_FREQUENCY_PENALTY: _real(get("frequency_penalty")),
-        semconv.GEN_AI_REQUEST_PRESENCE_PENALTY: _real(get("presence_penalty")),
-        semconv.GEN_AI_REQUEST_SEED: _integer(get("seed")),
-        semconv.GEN_AI_REQUEST_STOP_SEQUENCES: tuple(
-            clean_text(stop) for stop in told if type(stop) is str
-        )
-        or None,
-        semconv.GEN_AI_REQUEST_CHOICE_COUNT: None if choices == 1 else choices,
+        _SAMPLING[name][0]: _SAMPLING[name][1](value)
+        for name, value in invocation.items()
+        if value is not None and name in _SAMPLING
     }
 
 
@@ -250,3 +240,25 @@ def _integer(value: object) -> int | None:
 
 def _real(value: object) -> float | None:
     return float(value) if type(value) in (int, float) else None  # type: ignore[arg-type]
+
+
+def _texts(value: object) -> tuple[str, ...] | None:
+    told = (value,) if type(value) is str else value if isinstance(value, (list, tuple)) else ()
+    return tuple(clean_text(text) for text in told if type(text) is str) or None
+
+
+def _several(value: object) -> int | None:
+    count = _integer(value)
+    return None if count == 1 else count
+
+
+_SAMPLING: Final[Mapping[str, tuple[str, Callable[[object], object]]]] = {
+    "top_p": (semconv.GEN_AI_REQUEST_TOP_P, _real),
+    "top_k": (semconv.GEN_AI_REQUEST_TOP_K, _integer),
+    "frequency_penalty": (semconv.GEN_AI_REQUEST_FREQUENCY_PENALTY, _real),
+    "presence_penalty": (semconv.GEN_AI_REQUEST_PRESENCE_PENALTY, _real),
+    "seed": (semconv.GEN_AI_REQUEST_SEED, _integer),
+    "stop": (semconv.GEN_AI_REQUEST_STOP_SEQUENCES, _texts),
+    "n": (semconv.GEN_AI_REQUEST_CHOICE_COUNT, _several),
+}
+"""How a model is asked to choose its tokens, by LangChain's names."""

@@ -67,7 +67,10 @@ _callers_of_class: dict[type, Caller] = {}
 
 
 def find_caller(depth: int = 1) -> Caller:
-    """Look up the stack, starting `depth` frames above, for the runnable that emits this event."""
+    """Look up the stack, starting `depth` frames above, for the runnable that emits this event.
+
+    A frame's locals are a copy made when they are asked for: they are asked for once.
+    """
     frame: FrameType | None = sys._getframe(depth)
     left = _MAX_CALLERS  # further up stands somebody else: the parent, or the user's code
     while frame is not None and left:
@@ -77,8 +80,8 @@ def find_caller(depth: int = 1) -> Caller:
             owner = held.get("self")
             if owner is not None and issubclass(type(owner), Runnable):
                 caller = _caller_of(type(owner))
-                config = _config_given_to(owner, frame)
-                return caller if config is None else _asking(caller, config)
+                config = held["config"] if "config" in held else _config_above(owner, frame)
+                return _asking(caller, config) if type(config) is dict else caller
             left -= 1
         frame = frame.f_back
     return UNKNOWN_CALLER
@@ -101,30 +104,35 @@ def _caller_of(cls: type) -> Caller:
     return caller
 
 
-def _config_given_to(owner: object, frame: FrameType | None) -> dict[str, Any] | None:
-    """Return the owner's configuration; a model emits below the call that got it."""
-    while frame is not None:
-        held = frame.f_locals
+def _config_above(owner: object, frame: FrameType) -> Any:
+    """Return the configuration of an owner that emits below the call that got it, as models do."""
+    outer = frame.f_back
+    while outer is not None:
+        held = outer.f_locals
         if held.get("self") is not owner:
             return None
         if "config" in held:
-            config = held["config"]
-            return config if type(config) is dict else None
-        frame = frame.f_back
+            return held["config"]
+        outer = outer.f_back
     return None
 
 
 def _asking(caller: Caller, config: dict[str, Any]) -> Caller:
     """Return the caller with the limits that its configuration asks for."""
-    limit, ignored = _limit_in(config), _limit_in(config.get("configurable"))
-    if ignored == limit:
-        ignored = None
-    return caller if limit is None and ignored is None else Caller(caller.shape, limit, ignored)
+    limit, configurable = config.get("max_concurrency"), config.get("configurable")
+    ignored = configurable.get("max_concurrency") if type(configurable) is dict else None
+    if limit is None and ignored is None:
+        return caller
+    return _limited(caller.shape, _as_limit(limit), _as_limit(ignored))
 
 
-def _limit_in(config: Any) -> int | None:
-    limit = config.get("max_concurrency") if type(config) is dict else None
-    return limit if type(limit) is int and limit > 0 else None
+@functools.lru_cache(maxsize=256)
+def _limited(shape: Shape | None, limit: int | None, ignored: int | None) -> Caller:
+    return Caller(shape, limit, None if ignored == limit else ignored)
+
+
+def _as_limit(asked: object) -> int | None:
+    return asked if type(asked) is int and asked > 0 else None
 
 
 @functools.cache  # asking the system takes 13 µs, and the answer does not change

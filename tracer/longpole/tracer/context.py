@@ -53,6 +53,7 @@ class Body:
         parent: the run around it that code can be in.
         beside: the same run in other stores.
         is_shared: whether the context it started in is also that of whoever consumes its chunks.
+        leads: whether its store is the one whose runs are current, of several that record them.
         cached: the contexts asked about last, the run they led to, and the answer.
     """
 
@@ -61,6 +62,7 @@ class Body:
         "cached",
         "is_open",
         "is_shared",
+        "leads",
         "parent",
         "recorder",
         "run",
@@ -82,6 +84,7 @@ class Body:
         self.span_id = run.span_id
         self.is_open = True
         self.is_shared = is_shared
+        self.leads = False
         self.beside: tuple[Body, ...] = ()
         self.cached: tuple[Context, Any, Body, Context] | None = None
 
@@ -111,11 +114,9 @@ def enter(run: OpenRun, recorder: Recorder, *, awaits_input: bool = False) -> Bo
     Of several stores the one that was attached first keeps the current span, all through a run.
     """
     body = Body(run, recorder, is_shared=awaits_input or _streams_to_consumer(run))
-    if _enlist(run, body):
-        around = current_body()
-        if around is None or around.recorder.append == recorder.append or _config() is None:
-            # Outside of all configurations a run around is one that nobody ended.
-            _HERE.set(body)
+    _enlist(run, body)
+    if body.leads:
+        _HERE.set(body)
     return body
 
 
@@ -126,15 +127,22 @@ def know(run: OpenRun, recorder: Recorder) -> Body:
     return body
 
 
-def _enlist(run: OpenRun, body: Body) -> bool:
-    """Enter a body under its run's id; whether no other store has done so before."""
+def _enlist(run: OpenRun, body: Body) -> None:
+    """Enter a body under its run's id, or beside that of the store that did so first."""
     run.body = body
-    if run.uuid is None:
-        return True
-    first = _by_uuid.setdefault(run.uuid, body)
-    if first is not body:
-        first.beside += (body,)
-    return first is body
+    if run.uuid is not None:
+        first = _by_uuid.setdefault(run.uuid, body)
+        if first is not body:
+            first.beside += (body,)
+            return
+    body.leads = _leads(body) if body.parent is None else body.parent.leads
+
+
+def _leads(root: Body) -> bool:
+    """Return whether no other store is ahead of this one around a run that has no parent in it."""
+    around = current_body()
+    # Outside of all configurations a run around is one that nobody ended.
+    return around is None or around.recorder.append == root.recorder.append or _config() is None
 
 
 def _body_above(run: OpenRun) -> Body | None:

@@ -385,7 +385,7 @@ class LongpoleHandler(BaseCallbackHandler):
         try:
             if parent_run_id is None:
                 renew_probes()
-            caller = find_caller()
+            caller = find_caller(3)  # above the method that got the event
             if caller is UNKNOWN_CALLER and kind is Kind.CHAIN:
                 caller = caller_of_rows()
             start = Start(

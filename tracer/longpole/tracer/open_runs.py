@@ -237,6 +237,8 @@ class OpenRuns:
 
 def lighten(run: OpenRun) -> None:
     """Let go of what an ended run has recorded; who it was is enough for what starts late."""
+    if run.kind in _CALLS_NOTHING:
+        return  # nobody looks for it
     run.span = NonRecordingSpan(run.span.get_span_context())
     run.below = None
     run.metadata = dict.fromkeys(run.metadata)

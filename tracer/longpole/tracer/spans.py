@@ -300,20 +300,20 @@ class Spans:
         attributes: Attributes,
         error: SpanError | None = None,
     ) -> None:
+        """End a span; `attributes` are its own from now on."""
         leave(run)
         span = run.span
         if run.tries is not None:
             run.tries.close(self, run, end_ns, status, error)
         if run.is_try and run.parent is not None:
             run.parent.last_try_failed = status is Status.ERROR
-        ending = {
-            **attributes,
-            **(run.waits_ns or {}),
-            **attributes_of.of_first_token(run.first_token_ns, run.start_ns),
-        }
+        ending = attributes
+        if run.waits_ns is not None or run.first_token_ns is not None:
+            first_token = attributes_of.of_first_token(run.first_token_ns, run.start_ns)
+            ending = {**attributes, **(run.waits_ns or {}), **first_token}
         if run.streamed:
             ending[semconv.LONGPOLE_STREAMED] = True
-        if status in (Status.CANCELLED, Status.INTERRUPTED):
+        if status is Status.CANCELLED or status is Status.INTERRUPTED:
             ending[semconv.LONGPOLE_STATUS] = status.value
         if error is not None:
             ending[semconv.ERROR_TYPE] = error.type

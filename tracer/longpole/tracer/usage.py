@@ -48,6 +48,9 @@ class Answer:
     cache_hit: bool = False
 
 
+_NOTHING: Final = Answer()
+
+
 def read_answer(result: LLMResult) -> Answer:
     """Read an end event's result; shapes that are not understood are left out."""
     generations = [choice for prompt in result.generations for choice in prompt]
@@ -57,7 +60,9 @@ def read_answer(result: LLMResult) -> Answer:
     response = _mapping(getattr(message, "response_metadata", None))
     info = _mapping(getattr(first, "generation_info", None))
     output = _mapping(result.llm_output)
-    places = (response, output, info)
+    places = [held for held in (response, output, info) if held]
+    if not metadata and not places and len(generations) < 2:
+        return _NOTHING
     return Answer(
         usage=_from_usage_metadata(metadata) or _raw_usage(places),
         input_audio_tokens=_count(_mapping(metadata.get("input_token_details")).get("audio")),
@@ -143,6 +148,8 @@ def _finish_reasons(generations: list[Any]) -> tuple[str, ...]:
     for choice in generations:
         info = _mapping(getattr(choice, "generation_info", None))
         response = _mapping(getattr(getattr(choice, "message", None), "response_metadata", None))
+        if not info and not response:
+            continue
         # OpenAI's Responses say why an answer stopped short, and else only how it stands.
         places = (info, response, _mapping(response.get("incomplete_details")))
         reason = _first_text(places, *_REASONS) or _first_text((response,), "status")
