@@ -54,10 +54,10 @@ def _check(handler: LongpoleHandler) -> None:
 
 
 def _print(where: str, stock: Any, ours: Any) -> None:
-    from longpole.tracer import context as runs
+    from longpole.tracer import bodies
 
     def again() -> None:
-        here = runs._here()
+        here = bodies.here()
         if here is not None:
             here.cached = None
         ours.get_current()

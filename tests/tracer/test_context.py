@@ -21,8 +21,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from longpole.model import Kind, Run
 from longpole.tracer import LongpoleHandler, install, open_runs, uninstall
-from longpole.tracer import context as tracer_context
-from longpole.tracer.context import current_body
+from longpole.tracer import bodies as tracer_bodies
+from longpole.tracer.bodies import current_body
 from tests.tracer.bodies import ASYNC, SYNC, AsyncScenario, Bodies, Scenario
 from tests.tracer.chains import step
 from tests.tracer.conftest import Recording, Unheld, outline, read_runs, spans_named
@@ -241,7 +241,7 @@ def test_of_two_stores_the_first_attached_has_the_current_span(tmp_path: Path) -
 
 def test_nothing_is_held_after_many_runs(recording: Recording) -> None:
     chain = RunnableParallel(a=step("a"), b=step("b"))
-    known = dict(tracer_context._by_uuid)
+    known = dict(tracer_bodies._by_uuid)
 
     async def many() -> None:
         for _ in range(20):
@@ -251,7 +251,7 @@ def test_nothing_is_held_after_many_runs(recording: Recording) -> None:
     asyncio.run(many())
 
     assert current_body() is None
-    assert tracer_context._by_uuid == known
+    assert tracer_bodies._by_uuid == known
     assert recording.handler.stats().open == 0
 
 

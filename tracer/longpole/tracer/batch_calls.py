@@ -20,10 +20,10 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.runnables.router import RouterRunnable
 
 from longpole.tracer.batches import Batch, current_batch
+from longpole.tracer.bodies import configured_uuid
 from longpole.tracer.caller import ABATCHED
 from longpole.tracer.clock import now_ns
 from longpole.tracer.content import clean_text, type_name
-from longpole.tracer.context import configured_uuid
 from longpole.tracer.patches import Wrap
 from longpole.tracer.spans import UMBRELLA
 from longpole.tracer.submissions import Submission

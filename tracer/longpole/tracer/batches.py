@@ -24,11 +24,11 @@ from longpole.tracer.caller import Caller, default_pool_size
 from longpole.tracer.clock import Clock
 from longpole.tracer.content import Redact, type_name
 from longpole.tracer.open_runs import OpenRun
-from longpole.tracer.spans import UMBRELLA, Adopted, Spans, Start
+from longpole.tracer.spans import UMBRELLA, Adopted, Spans
+from longpole.tracer.standing import BY_STEPS, Start
 
 _log = logging.getLogger("longpole")
 
-_BY_STEPS: Final = frozenset({Shape.SEQUENCE, Shape.RETRY, Shape.FALLBACKS, None})
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
@@ -208,7 +208,7 @@ class Batch:
         """Return how many rows may run at once: as dealt, else what each step of them keeps."""
         if self.is_in_contexts or self.size < 2:
             return self.limit
-        if row.shape not in _BY_STEPS:
+        if row.shape not in BY_STEPS:
             return None
         is_pooled = row.shape is not None and asyncio._get_running_loop() is None
         return row.max_concurrency or (default_pool_size() if is_pooled else None)

@@ -26,7 +26,7 @@ from longpole.tracer.content import clean_text
 from longpole.tracer.inside import recorders_among
 from longpole.tracer.patches import Patch
 from longpole.tracer.recorder import Recorder
-from longpole.tracer.spans import Start
+from longpole.tracer.standing import Start
 from longpole.tracer.usage import read_answer
 
 

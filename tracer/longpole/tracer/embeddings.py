@@ -23,14 +23,14 @@ from longpole.model.run import Kind, Status
 from longpole.tracer import attributes as attributes_of
 from longpole.tracer import sdk_tokens
 from longpole.tracer.attributes import Attributes
+from longpole.tracer.bodies import Body, enter, know
 from longpole.tracer.caller import UNKNOWN_CALLER
 from longpole.tracer.content import clean_text, instance_dict
-from longpole.tracer.context import Body, enter, know
 from longpole.tracer.endings import describe, status_of
 from longpole.tracer.inside import Inside, surroundings
 from longpole.tracer.patches import Patch, classes_from
 from longpole.tracer.recorder import Recorder
-from longpole.tracer.spans import Start
+from longpole.tracer.standing import Start
 from longpole.tracer.variables import holding
 
 _METHODS: Final = ("embed_documents", "embed_query", "aembed_documents", "aembed_query")

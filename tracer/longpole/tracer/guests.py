@@ -29,8 +29,9 @@ from opentelemetry.trace import StatusCode
 from longpole.model import semconv
 from longpole.model.run import Kind, SpanError, Status
 from longpole.storage import SpanEnd, SpanStart
+from longpole.tracer.bodies import Body, current_body
 from longpole.tracer.clock import now_ns
-from longpole.tracer.context import BODY_KEY, Body, current_body
+from longpole.tracer.context import BODY_KEY
 from longpole.tracer.kept import kept_of, text_of
 from longpole.tracer.processor import SCOPE
 from longpole.tracer.recorder import Recorder

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -23,15 +23,23 @@ from longpole.model.settings import Settings, read_settings
 from longpole.tracer import attributes as attributes_of
 from longpole.tracer import hooks as hooks_of
 from longpole.tracer.attributes import Attributes
+from longpole.tracer.bodies import enter, hand_over
 from longpole.tracer.caller import UNKNOWN_CALLER, caller_of_rows, find_caller
 from longpole.tracer.clock import Clock, now_ns
-from longpole.tracer.content import Redact, capture, clean_text, type_name
-from longpole.tracer.context import enter, hand_over
+from longpole.tracer.content import Redact, capture, type_name
+from longpole.tracer.events import (
+    KIND_OF_RUN_TYPE,
+    Told,
+    arrived,
+    invocation_of,
+    is_awaited,
+    name_of,
+)
 from longpole.tracer.inside import Inside, show_watch
 from longpole.tracer.pipeline import HandlerStats, pipeline_for
 from longpole.tracer.probes import renew as renew_probes
 from longpole.tracer.recorder import Recorder
-from longpole.tracer.spans import Start
+from longpole.tracer.standing import Start
 from longpole.tracer.trace_policy import policy_of_start, recorded_output
 from longpole.tracer.traceables import adopt
 from longpole.tracer.tries import retry_told
@@ -41,26 +49,6 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 _log = logging.getLogger("longpole")
-
-_KIND_OF_RUN_TYPE: Final[Mapping[object, Kind]] = {
-    "prompt": Kind.PROMPT,
-    "parser": Kind.PARSER,
-    "tool": Kind.TOOL,
-    "retriever": Kind.RETRIEVER,
-    "embedding": Kind.EMBEDDING,
-    "llm": Kind.LLM,
-}
-
-
-_Told = tuple[
-    dict[str, Any] | None,
-    UUID,
-    UUID | None,
-    list[str] | None,
-    dict[str, Any] | None,
-    dict[str, Any],
-]
-"""What every start event tells: serialized, run id, parent's run id, tags, metadata, the rest."""
 
 
 class LongpoleHandler(BaseCallbackHandler):
@@ -153,12 +141,12 @@ class LongpoleHandler(BaseCallbackHandler):
     ) -> None:
         """Open the span of a chain, prompt, parser, graph or node."""
         start_ns = self._clock()
-        streamed = _is_awaited(inputs)
+        streamed = is_awaited(inputs)
         policy, inputs = policy_of_start(tags, inputs)
         self._open(
             "on_chain_start",
             start_ns,
-            _KIND_OF_RUN_TYPE.get(kwargs.get("run_type"), Kind.CHAIN),
+            KIND_OF_RUN_TYPE.get(kwargs.get("run_type"), Kind.CHAIN),
             (serialized, run_id, parent_run_id, tags, metadata, kwargs),
             lambda: {} if streamed else self._input(inputs),
             streamed=streamed,
@@ -184,7 +172,7 @@ class LongpoleHandler(BaseCallbackHandler):
             Kind.LLM,
             (serialized, run_id, parent_run_id, tags, metadata, kwargs),
             lambda: {
-                **attributes_of.of_request("chat", metadata or {}, _invocation(kwargs)),
+                **_request("chat", metadata, kwargs),
                 **self._input(messages[0] if len(messages) == 1 else messages),
             },
         )
@@ -208,7 +196,9 @@ class LongpoleHandler(BaseCallbackHandler):
             Kind.LLM,
             (serialized, run_id, parent_run_id, tags, metadata, kwargs),
             lambda: {
-                **attributes_of.of_request("text_completion", metadata or {}, _invocation(kwargs)),
+                **attributes_of.of_request(
+                    "text_completion", metadata or {}, invocation_of(kwargs)
+                ),
                 **self._input(prompts[0] if len(prompts) == 1 else prompts),
             },
         )
@@ -235,7 +225,7 @@ class LongpoleHandler(BaseCallbackHandler):
             (serialized, run_id, parent_run_id, tags, metadata, kwargs),
             lambda: {
                 **attributes_of.of_tool(
-                    _name(kwargs, serialized, Kind.TOOL),
+                    name_of(kwargs, serialized, Kind.TOOL),
                     call_id,
                     (serialized or {}).get("description"),
                 ),
@@ -354,7 +344,7 @@ class LongpoleHandler(BaseCallbackHandler):
             run_id,
             end_ns,
             error,
-            lambda: self._answer(_arrived(partial)) if isinstance(partial, LLMResult) else {},
+            lambda: self._answer(arrived(partial)) if isinstance(partial, LLMResult) else {},
         )
 
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
@@ -374,7 +364,7 @@ class LongpoleHandler(BaseCallbackHandler):
         event: str,
         start_ns: int,
         kind: Kind,
-        told: _Told,
+        told: Told,
         attributes: Callable[[], Attributes],
         *,
         streamed: bool = False,
@@ -391,7 +381,7 @@ class LongpoleHandler(BaseCallbackHandler):
             start = Start(
                 uuid=run_id,
                 parent_uuid=parent_run_id,
-                name=_name(kwargs, serialized, kind),
+                name=name_of(kwargs, serialized, kind),
                 kind=kind,
                 start_ns=start_ns,
                 tags=tags or (),
@@ -490,30 +480,7 @@ class LongpoleHandler(BaseCallbackHandler):
         return SpanError(type="ToolError", message=kept.text)
 
 
-def _arrived(partial: LLMResult) -> LLMResult:
-    """Return what came before the error; behind it LangChain puts an answer made of the error."""
-    return LLMResult(generations=partial.generations[:1], llm_output=partial.llm_output)
-
-
-def _is_awaited(inputs: Any) -> bool:
-    """Return whether the real input is known only at the end, as while streaming.
-
-    LangChain then tells an empty text in its place. What the user gave is not compared: arrays and
-    tables answer a comparison with one of their own, or raise.
-    """
-    if type(inputs) is not dict or len(inputs) != 1:
-        return False
-    given = inputs.get("input")
-    return type(given) is str and not given
-
-
-def _invocation(kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-    return kwargs.get("invocation_params") or {}
-
-
-def _name(kwargs: Mapping[str, Any], serialized: Mapping[str, Any] | None, kind: Kind) -> str:
-    """Return the name of a run: as configured, else of its class, else of its kind."""
-    given = kwargs.get("name")
-    if not given and serialized:
-        given = serialized.get("name") or (serialized.get("id") or [None])[-1]
-    return clean_text(given) if type(given) is str else kind.value
+def _request(
+    operation: str, metadata: Mapping[str, Any] | None, kwargs: Mapping[str, Any]
+) -> Attributes:
+    return attributes_of.of_request(operation, metadata or {}, invocation_of(kwargs))

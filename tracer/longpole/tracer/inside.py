@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import NamedTuple
 
-from longpole.tracer.context import current_body
+from longpole.tracer.bodies import current_body
 from longpole.tracer.open_runs import OpenRun
 from longpole.tracer.recorder import Recorder
 from longpole.tracer.variables import holding

@@ -21,7 +21,7 @@ from opentelemetry.trace import Span as OtelSpan
 
 from longpole.model.place import Shape
 from longpole.model.run import Kind, SpanError, Status
-from longpole.tracer.context import Body, configured_uuid
+from longpole.tracer.bodies import Body, configured_uuid
 from longpole.tracer.merged_parents import meant_by
 
 MAX_OPEN: Final = 100_000

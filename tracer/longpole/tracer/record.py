@@ -19,7 +19,8 @@ from longpole.tracer.caller import Caller
 from longpole.tracer.clock import Clock, now_ns
 from longpole.tracer.content import Redact
 from longpole.tracer.open_runs import OpenRun
-from longpole.tracer.spans import UMBRELLA, Adopted, Spans, Start, Umbrella
+from longpole.tracer.spans import UMBRELLA, Adopted, Spans, Umbrella
+from longpole.tracer.standing import Start
 
 
 class record:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -22,23 +20,13 @@ from opentelemetry.trace import Span as OtelSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
 from longpole.model import semconv
-from longpole.model.place import (
-    BY_POSITION,
-    Above,
-    Place,
-    Shape,
-    Started,
-    handed_down,
-    place_of,
-    task_of,
-)
-from longpole.model.run import Kind, Role, SpanError, Status
+from longpole.model.place import task_of
+from longpole.model.run import Kind, SpanError, Status
 from longpole.tracer import attributes as attributes_of
 from longpole.tracer.attributes import Attributes
-from longpole.tracer.caller import Caller
-from longpole.tracer.clock import Clock, now_ns
+from longpole.tracer.bodies import leave
 from longpole.tracer.content import Redact, clean_text
-from longpole.tracer.context import attached_run, leave, outer_context
+from longpole.tracer.context import attached_run, outer_context
 from longpole.tracer.endings import (
     describe,
     is_stop,
@@ -50,10 +38,10 @@ from longpole.tracer.endings import (
 from longpole.tracer.guests import guest_of
 from longpole.tracer.limits import limits_of
 from longpole.tracer.open_runs import OpenRun, OpenRuns, lighten
+from longpole.tracer.standing import BY_STEPS, Stand, Start, kind_of, stand_of
 from longpole.tracer.submissions import ready_ns
 
 _LEAVES = frozenset({Kind.LLM, Kind.TOOL, Kind.RETRIEVER})
-_CALLS = frozenset({Kind.LLM, Kind.EMBEDDING})
 _NO_METADATA: Mapping[str, Any] = {}
 
 
@@ -90,24 +78,6 @@ class SpanStarter(Protocol):
 UMBRELLA: ContextVar[Umbrella | None] = ContextVar("longpole_umbrella", default=None)
 
 
-@dataclass(slots=True, kw_only=True)
-class Start:
-    """A start event in the tracer's own terms; not frozen, which would cost every span 1 µs."""
-
-    uuid: UUID | None
-    parent_uuid: UUID | None
-    name: str
-    kind: Kind
-    start_ns: int
-    tags: Sequence[str] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    caller: Caller
-    tool_call_id: str | None = None
-    streamed: bool = False
-    attributes: Attributes = field(default_factory=dict)
-    clock: Clock = now_ns
-
-
 class Spans:
     """Opens and closes the spans of all runs that go to one store."""
 
@@ -135,8 +105,8 @@ class Spans:
     ) -> OpenRun:
         """Open a span below a run that is known, or as a root; `row` is its index in a batch."""
         task = task_of(start.metadata)
-        kind = _kind(start.kind, task, parent)
-        stand = _stand(start, kind, parent, task, row)
+        kind = kind_of(start.kind, task, parent)
+        stand = stand_of(start, kind, parent, task, row)
         run = self._open_span(start, kind, stand, parent, task, redact)
         run.streamed = start.streamed
         if task is not None and parent is not None and stand.place.fan_out is not None:
@@ -150,7 +120,7 @@ class Spans:
         self,
         start: Start,
         kind: Kind,
-        stand: _Stand,
+        stand: Stand,
         parent: OpenRun | None,
         task: str | None,
         redact: Redact | None,
@@ -327,24 +297,13 @@ class Spans:
         lighten(run)
 
 
-def _kind(kind: Kind, task: str | None, parent: OpenRun | None) -> Kind:
-    """A LangGraph task is a node, whatever runs in it."""
-    if kind is Kind.CHAIN and task is not None and parent is not None and parent.task != task:
-        return Kind.NODE
-    return kind
-
-
-_BY_STEPS = frozenset({Shape.SEQUENCE, Shape.RETRY, Shape.FALLBACKS, None})
-"""Rows of these are carried through their steps together; unknown is who is not on the stack."""
-
-
 def _is_painted(run: OpenRun, error: BaseException) -> bool:
     """Tell whether a row is closed with the exception of another row: it did not fail itself."""
     return (
         run.failures is not None
         and run.raised != id(error)
         and run.kind is Kind.CHAIN
-        and run.shape in _BY_STEPS
+        and run.shape in BY_STEPS
         and id(error) in run.failures
     )
 
@@ -355,98 +314,6 @@ def _tell_above(run: OpenRun, error: BaseException) -> None:
         run.parent.raised = id(error)
     if run.failures is not None:
         run.failures.add(id(error))
-
-
-@dataclass(frozen=True, slots=True)
-class _Stand:
-    """Where a run stands, and what follows from that and from its tags alone.
-
-    Attributes:
-        handed_down: its tags of a structural form that runs below it inherit.
-        is_try: whether it is one of the tries of the retry wrapper it stands below.
-        attributes: of its place and its tags, without limits.
-    """
-
-    place: Place
-    handed_down: frozenset[str]
-    is_try: bool
-    attributes: Attributes
-
-
-def _stand(
-    start: Start, kind: Kind, parent: OpenRun | None, task: str | None, row: int | None
-) -> _Stand:
-    """Return where a starting run stands.
-
-    Most runs stand where their tags and their parent's kind say, and the same few places come
-    again and again; what depends on more than that is looked at every time.
-    """
-    tags = tuple(start.tags)
-    shape = start.caller.shape
-    if parent is None:
-        return _known_stand(tags, kind, shape, None, None, None)
-    position = next(parent.position)
-    if (
-        (task is None or task == parent.task)
-        and start.tool_call_id is None
-        and row is None
-        and parent.shape not in BY_POSITION
-    ):
-        return _known_stand(tags, kind, shape, parent.kind, parent.shape, parent.inherited)
-    tries = parent.task_tries.get(task, ()) if task is not None else ()
-    started = Started(
-        kind=kind,
-        shape=shape,
-        tags=tags,
-        metadata=start.metadata,
-        tool_call_id=start.tool_call_id,
-        row=row,
-    )
-    above = Above(
-        kind=parent.kind,
-        shape=parent.shape,
-        inherited=parent.inherited,
-        task=parent.task,
-        position=position,
-        task_tries=tries,
-    )
-    return _stand_at(place_of(started, above), tags, above)
-
-
-@lru_cache(maxsize=4096)
-def _known_stand(
-    tags: tuple[str, ...],
-    kind: Kind,
-    shape: Shape | None,
-    parent_kind: Kind | None,
-    parent_shape: Shape | None,
-    inherited: frozenset[str] | None,
-) -> _Stand:
-    started = Started(kind=kind, shape=shape, tags=tags, metadata=_NO_METADATA)
-    above = (
-        None
-        if parent_kind is None or inherited is None
-        else Above(kind=parent_kind, shape=parent_shape, inherited=inherited, task=None, position=0)
-    )
-    return _stand_at(place_of(started, above), tags, above)
-
-
-def _stand_at(place: Place, tags: tuple[str, ...], above: Above | None) -> _Stand:
-    attributes = {**attributes_of.of_place(place), **attributes_of.of_tags(tags)}
-    inherited = None if above is None else above.inherited
-    return _Stand(place, handed_down(tags, inherited), _is_try(place, above), attributes)
-
-
-def _is_try(place: Place, above: Above | None) -> bool:
-    # Tries of LangGraph tasks are branches beside one another, candidates of a fallback no tries;
-    # those of a provider's SDK stand below the model call and are told only once they are over.
-    return (
-        place.role is Role.ATTEMPT
-        and place.fan_out is None
-        and above is not None
-        and above.kind not in _CALLS
-        and above.shape is not Shape.FALLBACKS
-    )
 
 
 def _whereabouts(parent: OpenRun | None) -> tuple[Context, str | None]:

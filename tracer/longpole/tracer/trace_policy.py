@@ -25,7 +25,7 @@ def policy_of_start(tags: list[str] | None, inputs: Any) -> tuple[object, Any]:
     Called on the stack of the node itself.
     """
     for tag in tags or ():
-        if tag.startswith(GRAPH_STEP):
+        if type(tag) is str and tag.startswith(GRAPH_STEP):
             return _policy_above(inputs)
     return None, inputs
 

@@ -30,13 +30,14 @@ from langsmith.utils import tracing_is_enabled
 from longpole.model.run import Kind, SpanError
 from longpole.tracer import attributes as attributes_of
 from longpole.tracer.attributes import Attributes
+from longpole.tracer.bodies import Body, ask_no_more, ask_too, body_of, know
 from longpole.tracer.caller import UNKNOWN_CALLER
 from longpole.tracer.clock import now_ns
 from longpole.tracer.content import capture, clean_text
-from longpole.tracer.context import Body, ask_no_more, ask_too, body_of, know
 from longpole.tracer.patches import Patch
 from longpole.tracer.recorder import Recorder
-from longpole.tracer.spans import Spans, Start
+from longpole.tracer.spans import Spans
+from longpole.tracer.standing import Start
 from longpole.tracer.usage import read_answer
 
 _METHODS: Final = ("traceable", "trace")

@@ -18,7 +18,8 @@ from longpole.tracer.caller import UNKNOWN_CALLER
 from longpole.tracer.endings import describe, status_code_of
 from longpole.tracer.inside import Inside
 from longpole.tracer.open_runs import OpenRun
-from longpole.tracer.spans import Spans, Start
+from longpole.tracer.spans import Spans
+from longpole.tracer.standing import Start
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState

@@ -19,8 +19,8 @@ from langchain_core.runnables.base import Runnable
 from langchain_core.runnables.config import run_in_executor
 
 from longpole.model import semconv
+from longpole.tracer.bodies import add_wait, configured_uuid
 from longpole.tracer.clock import now_ns
-from longpole.tracer.context import add_wait, configured_uuid
 from longpole.tracer.submissions import SUBMISSION, Submission
 
 _RUN_IN_EXECUTOR = run_in_executor.__code__
