@@ -27,7 +27,9 @@ def test_threads_keep_the_limit_that_tasks_ignore(tmp_path: Path) -> None:
     assert titles[0] == titles[1]
     assert (limited.limit, limited.peak) == (2, 2)
     assert (unlimited.limit, unlimited.peak) == (None, 4)
-    assert [branch.queue_wait_ns for branch in limited.branches][:2] == [0, 0]
+    # Of four branches two have a place at once; the others wait for one of them to end.
+    first_ns, second_ns, *queued_ns = sorted(one.queue_wait_ns or 0 for one in limited.branches)
+    assert max(first_ns, second_ns) < min(queued_ns)
     assert (
         set(branches(limited)) == set(branches(unlimited)) == set(same_parallel_sync_async.TITLES)
     )
