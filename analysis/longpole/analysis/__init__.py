@@ -27,6 +27,7 @@ from longpole.analysis.result import (
     SegmentKind,
     SpanFacts,
     Via,
+    Waste,
     WasteReason,
 )
 from longpole.analysis.sample import RunSample, Sampler, sample_of, samples_of
@@ -74,6 +75,7 @@ __all__ = [
     "Tail",
     "TailPlace",
     "Via",
+    "Waste",
     "WasteReason",
     "aggregate",
     "analyse",

@@ -19,6 +19,7 @@ from longpole.analysis.result import (
     Segment,
     SegmentKind,
     SpanFacts,
+    Waste,
     WasteReason,
 )
 from longpole.analysis.siblings import Siblings, siblings_of
@@ -86,6 +87,7 @@ def _analyse(run: Run, now_ns: int) -> RunAnalysis:
         critical_path=path,
         fan_outs=fan_outs_of(siblings, groups, tries, waits_ns, measures),
         concurrency=profile,
+        wastes=_wastes(timeline, intervals, calls, waste),
     )
 
 
@@ -160,6 +162,43 @@ def _facts(
         wasted_cost_usd=sum([cost for cost in wasted_costs if cost is not None], Decimal(0)),
         time_to_first_token_ns=first_token_ns(timeline),
         dependencies=_dependencies(replay.siblings),
+    )
+
+
+def _wastes(
+    timeline: Timeline,
+    intervals: Sequence[tuple[int, int, int]],
+    calls: Sequence[int],
+    waste: Mapping[int, WasteReason],
+) -> tuple[Waste, ...]:
+    """Return work and cost below each topmost wasted span."""
+    if not waste:
+        return ()
+    top: list[int] = []  # the topmost wasted span that each is in, -1 for none
+    for number, parent in enumerate(timeline.parent):
+        top.append(number if number in waste else top[parent] if number else -1)
+    work_ns = dict.fromkeys(waste, 0)
+    for number, low, high in intervals:
+        if (at := top[number]) in work_ns:
+            work_ns[at] += high - low
+    made: dict[int, list[Span]] = {number: [] for number in waste}
+    for number in calls:
+        if (at := top[number]) in made:
+            made[at].append(timeline.spans[number])
+    return tuple(
+        _wasted(timeline.spans[number], waste[number], work_ns[number], made[number])
+        for number in sorted(waste)
+    )
+
+
+def _wasted(span: Span, reason: WasteReason, work_ns: int, calls: Sequence[Span]) -> Waste:
+    spent = totals_of(calls)
+    return Waste(
+        span_id=span.span_id,
+        reason=reason,
+        wasted_ns=work_ns,
+        cost_usd=spent.cost_usd or Decimal(0),
+        unpriced_calls=spent.unpriced_calls,
     )
 
 

@@ -21,6 +21,7 @@ class ErrorGroup:
     Attributes:
         example: the newest message as it was, its end left out.
         is_rate_limit: whether any of them says that too much was asked for at once.
+        models: that the failing calls went to, by name.
         runs: in how many runs it occurred.
         run_id: the newest of them.
         first_seen_ns, last_seen_ns: starts of the first and the newest of them.
@@ -37,6 +38,7 @@ class ErrorGroup:
     run_id: str
     first_seen_ns: int
     last_seen_ns: int
+    models: tuple[str, ...]
 
     @property
     def rate(self) -> Fraction:
@@ -73,4 +75,5 @@ def _group(
         run_id=newest.run_id,
         first_seen_ns=min(sample.start_ns for sample, _ in found),
         last_seen_ns=newest.start_ns,
+        models=tuple(sorted({model for _, one in found for model in one.models})),
     )

@@ -81,6 +81,13 @@ def _check_money(analysis: RunAnalysis) -> None:
         raise BrokenLawError(f"the run costs {facts.cost_usd}, its spans only {known}")
     if facts.wasted_cost_usd > (facts.cost_usd or Decimal(0)):
         raise BrokenLawError("more money was wasted than spent")
+    wasted = sum(one.wasted_ns for one in analysis.wastes)
+    lost = sum((one.cost_usd for one in analysis.wastes), Decimal(0))
+    if (wasted, lost) != (facts.wasted_ns, facts.wasted_cost_usd):
+        raise BrokenLawError(
+            f"what was wasted adds up to {wasted} ns and {lost}, "
+            f"the run wasted {facts.wasted_ns} ns and {facts.wasted_cost_usd}"
+        )
 
 
 def _check_breakdown(analysis: RunAnalysis) -> None:

@@ -277,6 +277,24 @@ class ConcurrencyStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waste:
+    """A span whose result nobody used, with all below it.
+
+    Attributes:
+        span_id: the topmost wasted span; `SpanFacts.wasted` stands on it.
+        wasted_ns: its part of `RunFacts.wasted_ns`.
+        cost_usd: of the priced calls in it.
+        unpriced_calls: the others.
+    """
+
+    span_id: str
+    reason: WasteReason
+    wasted_ns: int
+    cost_usd: Decimal
+    unpriced_calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunAnalysis:
     """Everything that one run tells by itself.
 
@@ -285,6 +303,7 @@ class RunAnalysis:
         critical_path: earliest first; tiles the run exactly.
         fan_outs: by first start; only those with two branches or more.
         concurrency: the profile of leaf work over time; starts at the run's start, ends with 0.
+        wastes: what was for nothing, parents before children; adds up to the facts' waste.
     """
 
     run: Run
@@ -295,3 +314,4 @@ class RunAnalysis:
     critical_path: tuple[Segment, ...]
     fan_outs: tuple[FanOut, ...]
     concurrency: tuple[ConcurrencyStep, ...]
+    wastes: tuple[Waste, ...]

@@ -18,7 +18,7 @@ from longpole.analysis.error_text import is_rate_limit, normalised
 from longpole.analysis.fan_out_sample import FanOutSample, fan_out_samples
 from longpole.analysis.percentiles import NO_LENGTHS, Lengths, lengths_of
 from longpole.analysis.positions import Position, positions_of
-from longpole.analysis.result import RunAnalysis
+from longpole.analysis.result import RunAnalysis, Waste, WasteReason
 from longpole.analysis.shape import Shape, folded, shape_of
 from longpole.model.errors import BrokenLawError
 from longpole.model.run import Kind, Role, Run, Span, Status
@@ -67,6 +67,7 @@ class ErrorSample:
     Attributes:
         message: without what differs from one time to the next.
         example: one message as it was, its end left out.
+        models: that the failing calls went to; empty where it was no call of a model.
     """
 
     position: Position
@@ -75,6 +76,7 @@ class ErrorSample:
     example: str
     is_rate_limit: bool
     count: int
+    models: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +85,32 @@ class CostSample:
 
     Attributes:
         branch: position of the innermost branch around the calls; empty outside of any.
+        cache_hits: calls that LangChain's cache answered, for nothing.
+        cache_read_tokens: input tokens that the provider had cached.
     """
 
     branch: Position
     model: str | None
     provider: str | None
     calls: int
+    cost_usd: Decimal
+    unpriced_calls: int
+    cache_hits: int
+    cache_read_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WasteSample:
+    """What was for nothing at one position for one reason.
+
+    Attributes:
+        count: how many spans; what is below them is in the sums.
+    """
+
+    position: Position
+    reason: WasteReason
+    count: int
+    wasted_ns: int
     cost_usd: Decimal
     unpriced_calls: int
 
@@ -127,9 +149,10 @@ class RunSample:
     fan_outs: tuple[FanOutSample, ...]
     errors: tuple[ErrorSample, ...]
     costs: tuple[CostSample, ...]
+    wastes: tuple[WasteSample, ...]
 
     def check(self) -> None:
-        """Raise `BrokenLawError` unless path, costs, retries and fallbacks add up."""
+        """Raise `BrokenLawError` unless path, costs, waste, retries and fallbacks add up."""
         places = self.places.values()
         totals: tuple[tuple[str, int | Decimal, int | Decimal], ...] = (
             ("path", sum(place.own_path_ns for place in places), self.wall_ns),
@@ -138,6 +161,8 @@ class RunSample:
             ("unpriced", sum(place.unpriced_calls for place in places), self.unpriced_calls),
             ("retries", sum(place.retries for place in places), self.retries),
             ("fallbacks", sum(place.fallbacks for place in places), self.fallbacks),
+            ("waste", sum(waste.wasted_ns for waste in self.wastes), self.wasted_ns),
+            ("wasted cost", sum(waste.cost_usd for waste in self.wastes), self.wasted_cost_usd),
         )
         for what, total, whole in totals:
             if total != whole:
@@ -196,6 +221,7 @@ class Sampler:
             fan_outs=fan_out_samples(analysis, position),
             errors=_errors(run, position),
             costs=_costs(run, position, calls),
+            wastes=_wastes(analysis.wastes, position),
         )
 
     def _once(self, value: Shared) -> Shared:
@@ -299,6 +325,7 @@ def _errors(run: Run, position: Mapping[str, Position]) -> tuple[ErrorSample, ..
     passed_on = {span.parent_span_id for span in run.spans if span.status is Status.ERROR}
     counted: Counter[tuple[Position, str, str]] = Counter()
     first: dict[tuple[Position, str, str], str] = {}
+    models: dict[tuple[Position, str, str], set[str]] = {}
     for span in run.spans:
         if span.status is not Status.ERROR or span.span_id in passed_on:
             continue
@@ -306,6 +333,7 @@ def _errors(run: Run, position: Mapping[str, Position]) -> tuple[ErrorSample, ..
         key = (position[span.span_id], told, normalised(message))
         counted[key] += 1
         first.setdefault(key, message)
+        models.setdefault(key, set()).update(() if span.model is None else (span.model,))
     return tuple(
         ErrorSample(
             position=at,
@@ -314,6 +342,7 @@ def _errors(run: Run, position: Mapping[str, Position]) -> tuple[ErrorSample, ..
             example=first[at, told, message][:_EXAMPLE_MOST],
             is_rate_limit=is_rate_limit(told, first[at, told, message]),
             count=count,
+            models=tuple(sorted(models[at, told, message])),
         )
         for (at, told, message), count in counted.items()
     )
@@ -341,6 +370,30 @@ def _costs(
             calls=len(spans),
             cost_usd=sum((_cost_usd(span) or _NOTHING for span in spans), _NOTHING),
             unpriced_calls=sum(_cost_usd(span) is None for span in spans),
+            cache_hits=sum(span.cache_hit for span in spans),
+            cache_read_tokens=sum(_cache_read_tokens(span) for span in spans),
         )
         for (at, model, provider), spans in spent.items()
+    )
+
+
+def _cache_read_tokens(span: Span) -> int:
+    # An answer out of the cache repeats the usage of the call that it was stored from.
+    return 0 if span.cache_hit or span.usage is None else span.usage.cache_read_tokens
+
+
+def _wastes(wastes: Sequence[Waste], position: Mapping[str, Position]) -> tuple[WasteSample, ...]:
+    together: dict[tuple[Position, WasteReason], list[Waste]] = {}
+    for waste in wastes:
+        together.setdefault((position[waste.span_id], waste.reason), []).append(waste)
+    return tuple(
+        WasteSample(
+            position=at,
+            reason=reason,
+            count=len(found),
+            wasted_ns=sum(one.wasted_ns for one in found),
+            cost_usd=sum((one.cost_usd for one in found), _NOTHING),
+            unpriced_calls=sum(one.unpriced_calls for one in found),
+        )
+        for (at, reason), found in together.items()
     )

@@ -1,18 +1,17 @@
 """Analysis in, Plotly figures out. Knows nothing of Streamlit; reads no clock.
 
-Plotly takes a little markup in every text, so whatever a trace named goes through `_literal`.
+Plotly takes a little markup in every text, so whatever a trace named goes through `literal`.
 """
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
 from longpole.analysis.result import Branch, FanOut, RunAnalysis
 from longpole.dashboard import words
+from longpole.dashboard.charts.base import CONFIG, FAINT, TEXT, TimeUnit, layout, literal, unit_of
 from longpole.dashboard.labels import placed_label
 from longpole.dashboard.palette import ERROR_COLOURS, FAMILY_COLOURS, Family, Theme
 from longpole.model import Status
@@ -20,38 +19,14 @@ from longpole.model import Status
 MAX_BARS = 40
 """Branches in one picture; beyond it only the last to end are drawn, the table has them all."""
 _MAX_STEPS = 2_000
-_LABEL_CHARACTERS = 44
 _ROW_PX = 22
-_GRID = {"light": "#E6EBF0", "dark": "#253040"}
-_TEXT = {"light": "#1A2230", "dark": "#E6EBF2"}
-_FAINT = {"light": "#C9D1DA", "dark": "#3A4656"}
 
-CONFIG = {"displayModeBar": False, "displaylogo": False, "showSendToCloud": False}
-"""Plotly's own buttons stay away, above all the one that uploads."""
-
-
-@dataclass(frozen=True, slots=True)
-class _TimeUnit:
-    """The unit of a time axis, so that its ticks are short numbers."""
-
-    ns: float
-    name: str
-
-
-def _unit(length_ns: int) -> _TimeUnit:
-    if length_ns >= 1_000_000_000:
-        return _TimeUnit(1e9, "s")
-    return _TimeUnit(1e6, "ms") if length_ns >= 1_000_000 else _TimeUnit(1e3, "µs")
-
-
-def _literal(text: str) -> str:
-    short = text if len(text) <= _LABEL_CHARACTERS else text[: _LABEL_CHARACTERS - 1] + "…"
-    return html.escape(words.plain(short), quote=False)
+__all__ = ["CONFIG", "MAX_BARS", "branches", "concurrency", "path_owners", "path_shares"]
 
 
 def concurrency(analysis: RunAnalysis, theme: Theme) -> go.Figure:
     """Draw how many spans were at work over time, with each concurrency limit as a line."""
-    unit = _unit(analysis.facts.wall_ns)
+    unit = unit_of(analysis.facts.wall_ns)
     start_ns = analysis.run.root.start_ns
     steps = _thinned([(step.at_ns - start_ns, step.running) for step in analysis.concurrency])
     figure = go.Figure(
@@ -72,7 +47,7 @@ def concurrency(analysis: RunAnalysis, theme: Theme) -> go.Figure:
             annotation={"text": f"limit {limit} of {names}", "font": {"size": 11}},
             annotation_position="top right",
         )
-    figure.update_layout(**_layout(theme, height_px=340))
+    figure.update_layout(**layout(theme, height_px=340))
     figure.update_xaxes(title_text=f"time since start ({unit.name})", rangemode="tozero")
     figure.update_yaxes(title_text="spans at work", rangemode="tozero", dtick=_count_tick(analysis))
     return figure
@@ -86,7 +61,7 @@ def _limits(analysis: RunAnalysis) -> dict[int, str]:
     names: dict[int, list[str]] = {}
     for fan_out in analysis.fan_outs:
         if fan_out.limit is not None:
-            name = _literal(analysis.run.span_by_id[fan_out.span_id].name)
+            name = literal(analysis.run.span_by_id[fan_out.span_id].name)
             known = names.setdefault(fan_out.limit, [])
             if name not in known:
                 known.append(name)
@@ -122,13 +97,13 @@ def branches(analysis: RunAnalysis, fan_out: FanOut, theme: Theme) -> go.Figure:
     """Draw the branches of a fan-out against the moment of its join, with wait and slack."""
     shown = shown_branches(fan_out)
     start_ns = analysis.run.root.start_ns
-    unit = _unit(fan_out.joined_ns - min(branch.start_ns for branch in shown))
+    unit = unit_of(fan_out.joined_ns - min(branch.start_ns for branch in shown))
     places = [-place for place in range(len(shown))]
     figure = go.Figure()
     figure.add_bar(
         **_bars(places, unit, [(_ready_ns(b) - start_ns, b.queue_wait_ns or 0) for b in shown]),
         name="queue wait",
-        marker={"color": "rgba(0,0,0,0)", "line": {"color": _TEXT[theme], "width": 1}},
+        marker={"color": "rgba(0,0,0,0)", "line": {"color": TEXT[theme], "width": 1}},
         width=0.3,
         opacity=0.55,
         hovertemplate="waited %{customdata[0]}<extra></extra>",
@@ -148,11 +123,11 @@ def branches(analysis: RunAnalysis, fan_out: FanOut, theme: Theme) -> go.Figure:
             [(b.end_ns - start_ns, max(0, fan_out.joined_ns - b.end_ns)) for b in shown],
         ),
         name="idle until the join",
-        marker={"color": _FAINT[theme], "cornerradius": 0},
+        marker={"color": FAINT[theme], "cornerradius": 0},
         width=0.12,
         hovertemplate="idle for %{customdata[0]} before the join<extra></extra>",
     )
-    labels = [_literal(branch.key) for branch in shown]
+    labels = [literal(branch.key) for branch in shown]
     for trace in figure.data:
         trace.customdata = [
             (length, label) for length, label in zip(trace.customdata, labels, strict=True)
@@ -171,12 +146,12 @@ def branches(analysis: RunAnalysis, fan_out: FanOut, theme: Theme) -> go.Figure:
     )
     figure.add_vline(
         x=joined,
-        line={"width": 1.5, "color": _TEXT[theme]},
+        line={"width": 1.5, "color": TEXT[theme]},
         annotation={"text": "join", "font": {"size": 11}},
         annotation_position="top",
     )
     figure.update_layout(
-        **_layout(theme, height_px=len(shown) * _ROW_PX + 96, shows_legend=True),
+        **layout(theme, height_px=len(shown) * _ROW_PX + 96, shows_legend=True),
         barmode="overlay",
         margin_r=72,
     )
@@ -193,7 +168,7 @@ def _ready_ns(branch: Branch) -> int:
 
 
 def _bars(
-    places: Sequence[int], unit: _TimeUnit, stretches: Iterable[tuple[int, int]]
+    places: Sequence[int], unit: TimeUnit, stretches: Iterable[tuple[int, int]]
 ) -> dict[str, object]:
     listed = list(stretches)
     return {
@@ -221,7 +196,7 @@ def _branch_text(branch: Branch) -> str:
 def path_shares(analysis: RunAnalysis, theme: Theme, *, limit: int = 12) -> go.Figure:
     """Draw the time on the critical path and the drag of the spans that own most of it."""
     owners = path_owners(analysis)[:limit]
-    unit = _unit(max([own_ns for _, own_ns in owners], default=0))
+    unit = unit_of(max([own_ns for _, own_ns in owners], default=0))
     places = [-place for place in range(len(owners))]
     # The drag of a span with others below it is mostly theirs; it would be counted twice.
     drags = [
@@ -253,7 +228,7 @@ def path_shares(analysis: RunAnalysis, theme: Theme, *, limit: int = 12) -> go.F
         hovertemplate="instant, it would save %{customdata}<extra></extra>",
     )
     figure.update_layout(
-        **_layout(theme, height_px=len(owners) * 28 + 96, shows_legend=True), barmode="overlay"
+        **layout(theme, height_px=len(owners) * 28 + 96, shows_legend=True), barmode="overlay"
     )
     most = max([own_ns for _, own_ns in owners], default=1) / unit.ns
     figure.update_xaxes(title_text=unit.name, range=[0, most * 1.22])
@@ -261,7 +236,7 @@ def path_shares(analysis: RunAnalysis, theme: Theme, *, limit: int = 12) -> go.F
         tickmode="array",
         tickvals=places,
         ticktext=[
-            _literal(placed_label(analysis.run, analysis.run.span_by_id[i])) for i, _ in owners
+            literal(placed_label(analysis.run, analysis.run.span_by_id[i])) for i, _ in owners
         ],
         showgrid=False,
         zeroline=False,
@@ -277,19 +252,3 @@ def path_owners(analysis: RunAnalysis) -> list[tuple[str, int]]:
     for segment in analysis.critical_path:
         owned[segment.span_id] = owned.get(segment.span_id, 0) + segment.length_ns
     return sorted(owned.items(), key=lambda owner: -owner[1])
-
-
-def _layout(theme: Theme, *, height_px: int, shows_legend: bool = False) -> dict[str, object]:
-    axis = {"gridcolor": _GRID[theme], "zerolinecolor": _GRID[theme], "tickfont": {"size": 11}}
-    return {
-        "height": height_px,
-        "margin": {"l": 8, "r": 16, "t": 34, "b": 40},
-        "showlegend": shows_legend,
-        "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
-        "bargap": 0.3,
-        "hoverlabel": {"font": {"size": 12}},
-        "font": {"size": 12},
-        "xaxis": axis,
-        "yaxis": axis,
-        "dragmode": False,
-    }
