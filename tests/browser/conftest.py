@@ -28,7 +28,7 @@ CHROMIUM_ARGUMENTS = [
     "--font-render-hinting=none",
 ]
 # Streamlit finds out where it is mounted by asking below the page's own address first.
-_PROBES = ("/run/_stcore/health", "/run/_stcore/host-config")
+_PROBES = ("/_stcore/health", "/_stcore/host-config")
 
 expect.set_options(timeout=15_000)
 

@@ -1,7 +1,7 @@
 """Many runs → how they changed from hour to hour or day to day.
 
-Buckets are whole hours or days of UTC; those without a run are left out. Where the walls changed
-for good is `change_points`' affair.
+Buckets are whole hours or days of UTC, or whatever length is asked for; those without a run are
+left out. Where the walls changed for good is `change_points`' affair.
 """
 
 from __future__ import annotations
@@ -20,6 +20,17 @@ from longpole.model.run import Status
 HOUR_NS: Final = 3_600 * 10**9
 DAY_NS: Final = 24 * HOUR_NS
 _HOURS_MOST: Final = 72
+_MINUTE_NS: Final = 60 * 10**9
+_USUAL_NS: Final = (
+    _MINUTE_NS,
+    5 * _MINUTE_NS,
+    15 * _MINUTE_NS,
+    HOUR_NS,
+    6 * HOUR_NS,
+    DAY_NS,
+    7 * DAY_NS,
+)
+_BUCKETS_MOST: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +70,16 @@ def bucket_for(samples: Sequence[RunSample]) -> int:
     starts = [sample.start_ns for sample in samples]
     is_short = not starts or max(starts) - min(starts) <= _HOURS_MOST * HOUR_NS
     return HOUR_NS if is_short else DAY_NS
+
+
+def bucket_fitting(samples: Sequence[RunSample], *, most: int = _BUCKETS_MOST) -> int:
+    """Return the shortest of the usual lengths that makes at most so many buckets, for a picture.
+
+    A minute, 5 or 15 of them, an hour or 6, a day, a week; a week also where that is too short.
+    """
+    starts = [sample.start_ns for sample in samples]
+    length_ns = max(starts) - min(starts) if starts else 0
+    return next((one for one in _USUAL_NS if length_ns // one < most), _USUAL_NS[-1])
 
 
 def _bucket(start_ns: int, length_ns: int, held: Sequence[RunSample]) -> Bucket:

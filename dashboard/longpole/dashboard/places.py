@@ -34,6 +34,15 @@ def below_label(below: Position) -> str:
     return _short(last) if branch is None else f"{_short(branch)} › {_short(last)}"
 
 
+def label_alone(position: Position) -> str:
+    """Return the last label of a position, for where it is seen what it is below.
+
+    >>> label_alone(("panel<a,b>",)), label_alone(("panel", "model[web]"))
+    ('panel', 'web')
+    """
+    return _short(position[-1])
+
+
 def branch_label(position: Position) -> str:
     """Return the label of a branch that calls are in; of none, that there is none."""
     return place_label(position) if position else _OUTSIDE

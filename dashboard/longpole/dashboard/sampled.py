@@ -20,6 +20,7 @@ from longpole.storage import RunQuery, Store
 from longpole.storage.filters import All, Filter, Matches, Pattern, TextField
 
 ENDED: Final = (Status.OK, Status.ERROR, Status.CANCELLED, Status.INTERRUPTED)
+"""How a run can end by itself."""
 _NAMES_SOUGHT: Final = 1_000
 _NAMES_TOLD: Final = 5
 

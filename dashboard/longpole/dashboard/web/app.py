@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from longpole.dashboard.web.views import run, runs
+from longpole.dashboard.web.views import chains, compare, cost, failures, run, runs
 
 st.set_page_config(
     page_title="Longpole",
@@ -22,6 +22,16 @@ def _run() -> None:
 
 
 runs_page = st.Page(runs.page, title="Runs", icon=":material/list:", url_path="runs", default=True)
+chains_page = st.Page(chains.page, title="Chains", icon=":material/hub:", url_path="chains")
+compare_page = st.Page(
+    compare.page, title="Compare", icon=":material/compare_arrows:", url_path="compare"
+)
+cost_page = st.Page(cost.page, title="Cost", icon=":material/payments:", url_path="cost")
+failures_page = st.Page(
+    failures.page, title="Failures", icon=":material/error:", url_path="failures"
+)
 run_page = st.Page(_run, title="Run", icon=":material/view_timeline:", url_path="run")
 
-st.navigation([runs_page, run_page], position="top").run()
+st.navigation(
+    [runs_page, chains_page, compare_page, cost_page, failures_page, run_page], position="top"
+).run()

@@ -1,4 +1,4 @@
-"""What the pages ask of the store, cached; nothing else here caches or opens anything.
+"""What the pages ask of the store, cached; only `samples`, for many runs, caches beside it.
 
 Everything cached is a frozen value, so sessions share it without copies. What may change is cached
 under the store's change token, which is cheap to read and moves whenever any run does.
@@ -54,7 +54,8 @@ def _opened(url: str) -> Store:
 
 
 @st.cache_resource(show_spinner=False)
-def _prices() -> PriceBook:
+def prices() -> PriceBook:
+    """Return the prices in force, read once a process."""
     return price_book()
 
 
@@ -75,7 +76,7 @@ def settle_new_runs() -> None:
     try:
         writable = _opened_for_writing(url)
         while time.monotonic() < deadline:
-            done = settle(writable, book=_prices(), now_ns=time.time_ns(), limit=_SETTLED_AT_ONCE)
+            done = settle(writable, book=prices(), now_ns=time.time_ns(), limit=_SETTLED_AT_ONCE)
             if done < _SETTLED_AT_ONCE and not writable.has_unindexed_runs():
                 return
     except StoreError:
@@ -151,7 +152,7 @@ def analysis(run_id: str, token: int) -> RunAnalysis:
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _priced(url: str, run_id: str, token: int, moment: int) -> Run:
-    return price_run(_opened(url).load_run(run_id), _prices())
+    return price_run(_opened(url).load_run(run_id), prices())
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

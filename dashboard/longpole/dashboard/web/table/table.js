@@ -1,5 +1,5 @@
 // A table as plain HTML. What comes from traces is only ever set as text.
-const TABLES = new WeakMap();
+const TABLES = new WeakMap(), TICK_PX = 34;
 const STATUS_MARKS = { ok: "✓", error: "✕", running: "●", cancelled: "⊘", interrupted: "‖", lost: "?" };
 
 class DataTable {
@@ -11,6 +11,11 @@ class DataTable {
     this.header = find("thead tr");
     this.body = find("tbody");
     this.sort = null;
+    this.ticked = [];  // ids, in the order of the ticks
+    this.bar = find(".lt-ticked");
+    this.bar.querySelector("button").addEventListener("click", () => this.tick([]));
+    this.bar.querySelector("nav").addEventListener("click", event => this.actionClicked(event));
+    this.body.addEventListener("change", event => this.boxChanged(event));
     this.header.addEventListener("click", event => this.headerClicked(event));
     this.body.addEventListener("click", event => this.bodyClicked(event));
     this.timer = setInterval(() => this.tellTime(), 5000);
@@ -25,19 +30,21 @@ class DataTable {
     this.host.style.maxHeight = `${content.maxHeight}px`;
     this.host.classList.toggle("lt-headless", !content.showsHeader);
     this.host.classList.toggle("lt-tree", content.rows.some(row => row.indent > 0));
-    const width = content.columns.reduce((sum, column) => sum + column.width, 0);
+    this.ticks = content.actions.length > 0;
+    const width = content.columns.reduce((sum, column) => sum + column.width, this.ticks ? TICK_PX : 0);
     this.host.querySelector("table").style.minWidth = `${width}px`;
-    this.columnGroup.replaceChildren(...content.columns.map(column => {
+    this.columnGroup.replaceChildren(...(this.ticks ? [tickColumn()] : []), ...content.columns.map(column => {
       const item = document.createElement("col");
       if (!column.grows) item.style.width = `${column.width}px`;
       return item;
     }));
     this.fillHeader();
     this.fillBody();
+    this.fillBar();
   }
 
   fillHeader() {
-    this.header.replaceChildren(...this.content.columns.map(column => {
+    this.header.replaceChildren(...(this.ticks ? [tickHeader()] : []), ...this.content.columns.map(column => {
       const cell = document.createElement("th");
       cell.className = `lt-${column.kind}`;
       cell.scope = "col";
@@ -62,6 +69,7 @@ class DataTable {
       if (row.strong) line.className = "lt-strong";
       line.dataset.id = row.id;
       if (opens) line.dataset.opens = "";
+      if (this.ticks) line.append(this.tickCell(row));
       line.append(...row.cells.map((cell, at) => this.cell(content.columns[at], cell, row)));
       return line;
     }));
@@ -99,6 +107,53 @@ class DataTable {
     return cell;
   }
 
+  tickCell(row) {
+    const cell = document.createElement("td"), label = document.createElement("label"), box = document.createElement("input");
+    cell.className = "lt-tick";
+    box.type = "checkbox";
+    box.checked = this.ticked.includes(row.id);
+    box.setAttribute("aria-label", `Choose ${row.cells.map(one => one[0]).filter(Boolean).slice(0, 3).join(", ")}`);
+    label.append(box);
+    cell.append(label);
+    return cell;
+  }
+
+  boxChanged(event) {
+    const id = event.target.closest("tr").dataset.id, others = this.ticked.filter(one => one !== id);
+    this.tick(event.target.checked ? [...others, id] : others);
+  }
+
+  tick(ids) {
+    this.ticked = ids;
+    for (const line of this.body.rows) {
+      const box = line.querySelector("input");
+      if (box) box.checked = ids.includes(line.dataset.id);
+    }
+    this.fillBar();
+  }
+
+  fillBar() {
+    const count = this.ticked.length;
+    this.bar.hidden = !this.ticks || count === 0;
+    this.bar.querySelector("span").textContent = `${count} chosen`;
+    this.bar.querySelector("nav").replaceChildren(...this.content.actions
+      .filter(action => action.least <= count && count <= action.most)
+      .map(action => {
+        const link = document.createElement("a");
+        link.textContent = action.label;
+        link.href = action.href.replace(/\{(all|\d+)\}/g, (_, which) => encodeURIComponent(
+          which === "all" ? this.ticked.join(",") : this.ticked[Number(which) - 1] ?? ""));
+        return link;
+      }));
+  }
+
+  actionClicked(event) {
+    const link = event.target.closest("a");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    goTo(link.getAttribute("href"));
+  }
+
   link(text, row) {
     const link = document.createElement("a");
     link.href = row.href ?? "#";
@@ -126,6 +181,7 @@ class DataTable {
   }
 
   bodyClicked(event) {
+    if (event.target.closest(".lt-tick")) return;
     const line = event.target.closest("tr[data-opens]");
     if (!line) return;
     const link = event.target.closest("a");
@@ -136,6 +192,20 @@ class DataTable {
     if (row.href) goTo(row.href);
     else this.report("opened", row.id);
   }
+}
+
+function tickColumn() {
+  const item = document.createElement("col");
+  item.style.width = `${TICK_PX}px`;
+  return item;
+}
+
+function tickHeader() {
+  const cell = document.createElement("th");
+  cell.className = "lt-tick";
+  cell.scope = "col";
+  cell.setAttribute("aria-label", "Choose");
+  return cell;
 }
 
 // To another page of the app without loading it anew, as the browser's own back button does it.

@@ -91,6 +91,22 @@ class Sort:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """What can be done with rows that were ticked.
+
+    Attributes:
+        href: the page it leads to; `{1}`, `{2}` stand for the ids in the order they were ticked,
+            `{all}` for all of them with commas between.
+        least, most: with how many rows it can be done.
+    """
+
+    label: str
+    href: str
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A whole table.
 
@@ -100,6 +116,8 @@ class Table:
         sorts_here: whether the browser sorts; else a click asks the server, which holds more rows.
         max_height_px: beyond it the table scrolls.
         shows_header: whether the column labels are seen; they are read aloud either way.
+        actions: if there are some, rows can be ticked; ticks stay with their rows, whatever else
+            the table comes to show.
     """
 
     caption: str
@@ -109,6 +127,7 @@ class Table:
     sorts_here: bool = True
     max_height_px: int = 640
     shows_header: bool = True
+    actions: tuple[Action, ...] = ()
 
     def payload(self) -> dict[str, Any]:
         """Return the table as JSON values for the browser."""
@@ -140,4 +159,8 @@ class Table:
             "sortsHere": self.sorts_here,
             "maxHeight": self.max_height_px,
             "showsHeader": self.shows_header,
+            "actions": [
+                {"label": one.label, "href": one.href, "least": one.least, "most": one.most}
+                for one in self.actions
+            ],
         }

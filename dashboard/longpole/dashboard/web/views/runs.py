@@ -10,28 +10,15 @@ import streamlit as st
 
 from longpole.dashboard import words
 from longpole.dashboard.web import queries
-from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Sort, Table, table
-from longpole.dashboard.web.views import trouble
+from longpole.dashboard.web.table import Action, Cell, Column, ColumnKind, Row, Sort, Table, table
+from longpole.dashboard.web.views import filters, nothing, trouble
 from longpole.model import Status
-from longpole.model.errors import FilterError, StoreError
+from longpole.model.errors import StoreError
 from longpole.storage import RunOrder, RunPage, RunQuery, RunRow, StoreState
-from longpole.storage.filter_text import parse
-from longpole.storage.filters import Filter
 
 PAGE_ROWS = 50
 _REFRESH_S = 2.0
-_HOUR_NS = 3_600_000_000_000
-_PERIODS = {"last hour": _HOUR_NS, "last 24 hours": 24 * _HOUR_NS, "last 7 days": 168 * _HOUR_NS}
 _SORT = "sort"
-_FILTER_HELP = """Words are searched in names and errors. Also:
-
-`status:error` `wall>2s` `cost>0.01` `tokens>1000` `retries>0` `speedup<1.5`
-`model:gpt-4o*` `branch:search` `kind:tool` `error:RateLimit*` `has:retry` `has:fallback`
-`tag:prod` `session:…` `user:…` `since:2h`
-
-`OR`, `-` or `NOT`, and parentheses put them together.
-"""
-
 _COLUMNS = (
     Column(key="status", label="Status", kind=ColumnKind.STATUS, width_px=108),
     Column(key="name", label="Chain", kind=ColumnKind.LINK, width_px=190, grows=True),
@@ -83,6 +70,11 @@ _COLUMNS = (
     ),
 )
 
+_ACTIONS = (
+    Action(label="Compare", href="compare?a={1}&b={2}", least=2, most=2),
+    Action(label="Chains of these", href="chains?q=id%3A{all}", least=3, most=PAGE_ROWS),
+)
+
 
 def page() -> None:
     """Draw the page."""
@@ -92,93 +84,10 @@ def page() -> None:
         trouble.store(error, queries.store_url())
         return
     if not state.runs:
-        _empty()
+        nothing.empty_store()
         return
-    query = _filters(state)
-    _list(query)
-
-
-def _empty() -> None:
-    @st.fragment(run_every=_REFRESH_S)
-    def wait_for_a_run() -> None:
-        if queries.state().runs:
-            st.rerun()
-        st.subheader("No runs yet")
-        st.text(f"Looking in {queries.store_url()}")
-        st.markdown("Record a chain of yours; it appears here by itself:")
-        st.code(
-            "from longpole.tracer import LongpoleHandler\n\n"
-            'chain.invoke(question, config={"callbacks": [LongpoleHandler()]})',
-            language="python",
-        )
-        st.markdown("Or record the built-in demo, which needs no key and no network:")
-        st.code("longpole demo --record-only", language="bash")
-
-    wait_for_a_run()
-
-
-def _filters(state: StoreState) -> RunQuery:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        text = st.text_input(
-            "Filter",
-            key="q",
-            bind="query-params",
-            placeholder="name, error, status:error wall>2s …",
-            help=_FILTER_HELP,
-            icon=":material/search:",
-            live="300ms",
-            width=300,
-        )
-        name = st.selectbox(
-            "Chain",
-            queries.chain_names(state.token),
-            index=None,
-            key="chain",
-            bind="query-params",
-            placeholder="all",
-            accept_new_options=True,
-            width=210,
-        )
-        period = st.selectbox(
-            "Started",
-            tuple(_PERIODS),
-            index=None,
-            key="period",
-            bind="query-params",
-            placeholder="any time",
-            width=150,
-        )
-        status = st.segmented_control(
-            "Status",
-            [status.value for status in Status],
-            selection_mode="multi",
-            key="status",
-            bind="query-params",
-        )
-    return RunQuery(
-        name=name,
-        status=tuple(Status(value) for value in status),
-        since_ns=None if period is None else _since_ns(_PERIODS[period]),
-        where=_filter(text or ""),
-        limit=PAGE_ROWS,
-    )
-
-
-def _filter(text: str) -> Filter | None:
-    """Return what the box asks for; while it cannot be understood, say why and show all."""
-    if not text.strip():
-        return None
-    try:
-        return parse(text, now_ns=_since_ns(0))
-    except FilterError as error:
-        st.code(f"{error}\n{error.pointed()}", language=None)
-        return None
-
-
-def _since_ns(period_ns: int) -> int:
-    """Return the start of the period, by whole minutes so that the answer can be cached."""
-    minute_ns = 60_000_000_000
-    return (time.time_ns() - period_ns) // minute_ns * minute_ns
+    asked = filters.bar(state.token, asks_status=True, asks_newest=False)
+    _list(replace(asked.query, limit=PAGE_ROWS))
 
 
 def _sort() -> Sort:
@@ -243,6 +152,7 @@ def _table(found: RunPage, query: RunQuery) -> Table:
         sort=Sort(key=query.order.value, descending=query.descending),
         sorts_here=False,
         max_height_px=2_000,
+        actions=_ACTIONS,
     )
 
 

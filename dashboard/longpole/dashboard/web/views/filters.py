@@ -1,0 +1,141 @@
+"""What stands on top of every page about runs: which ones, said once and kept in the address.
+
+In: what the reader typed or chose. Out: a `RunQuery`. The boxes have the same keys on all pages, so
+a filter goes along from one to the next.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import streamlit as st
+
+from longpole.dashboard.web import queries
+from longpole.dashboard.web.samples import NEWEST, Question
+from longpole.model import Status
+from longpole.model.errors import FilterError
+from longpole.storage import RunQuery
+from longpole.storage.filter_text import parse
+from longpole.storage.filters import Filter
+
+CHAIN: Final = "chain"
+"""Key of the box that chooses a chain, and its name in the address."""
+_HOUR_NS: Final = 3_600_000_000_000
+_PERIODS: Final = {
+    "last hour": _HOUR_NS,
+    "last 24 hours": 24 * _HOUR_NS,
+    "last 7 days": 168 * _HOUR_NS,
+    "last 30 days": 720 * _HOUR_NS,
+}
+_NEWEST: Final = (200, NEWEST, 5_000)
+FILTER_HELP: Final = """Words are searched in names and errors. Also:
+
+`status:error` `wall>2s` `cost>0.01` `tokens>1000` `retries>0` `speedup<1.5`
+`model:gpt-4o*` `branch:search` `kind:tool` `error:RateLimit*` `has:retry` `has:fallback`
+`tag:prod` `session:…` `user:…` `since:2h`
+
+`OR`, `-` or `NOT`, and parentheses put them together.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the boxes say.
+
+    Attributes:
+        newest: how many runs to look at, the newest first.
+    """
+
+    query: RunQuery
+    newest: int
+
+
+def bar(token: int, *, asks_status: bool = False, asks_newest: bool = True) -> Asked:
+    """Draw the boxes and return what they say."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        text = st.text_input(
+            "Filter",
+            key="q",
+            bind="query-params",
+            placeholder="name, error, status:error wall>2s …",
+            help=FILTER_HELP,
+            icon=":material/search:",
+            live="300ms",
+            width=256,
+        )
+        name = st.selectbox(
+            "Chain",
+            queries.chain_names(token),
+            index=None,
+            key=CHAIN,
+            bind="query-params",
+            placeholder="all",
+            accept_new_options=True,
+            width=176,
+        )
+        period = st.selectbox(
+            "Started",
+            tuple(_PERIODS),
+            index=None,
+            key="period",
+            bind="query-params",
+            placeholder="any time",
+            width=146,
+        )
+        status = _status() if asks_status else []
+        newest = _newest() if asks_newest else NEWEST
+    query = RunQuery(
+        name=name,
+        status=tuple(Status(value) for value in status),
+        since_ns=None if period is None else _since_ns(_PERIODS[period]),
+        where=where(text or ""),
+    )
+    return Asked(query=query, newest=newest)
+
+
+def question(token: int) -> Question:
+    """Draw the boxes and return which runs a page is about."""
+    asked = bar(token)
+    return Question(query=asked.query, newest=asked.newest, token=token)
+
+
+def _status() -> list[str]:
+    return st.segmented_control(
+        "Status",
+        [status.value for status in Status],
+        selection_mode="multi",
+        key="status",
+        bind="query-params",
+    )
+
+
+def _newest() -> int:
+    return st.selectbox(
+        "Newest",
+        _NEWEST,
+        index=_NEWEST.index(NEWEST),
+        format_func=lambda count: f"{count:,} runs",
+        key="newest",
+        bind="query-params",
+        help="How many of the runs that match are looked at, the newest first",
+        width=120,
+    )
+
+
+def where(text: str) -> Filter | None:
+    """Return what a text asks for; while it cannot be understood, say why and show all."""
+    if not text.strip():
+        return None
+    try:
+        return parse(text, now_ns=_since_ns(0))
+    except FilterError as error:
+        st.code(f"{error}\n{error.pointed()}", language=None)
+        return None
+
+
+def _since_ns(period_ns: int) -> int:
+    """Return the start of the period, by whole minutes so that the answer can be cached."""
+    minute_ns = 60_000_000_000
+    return (time.time_ns() - period_ns) // minute_ns * minute_ns
