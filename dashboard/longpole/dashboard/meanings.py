@@ -14,7 +14,7 @@ SPEEDUP: Final = "Work over wall: how many times faster than one after the other
 FAILED: Final = "Share of the runs that ended in an error"
 RETRIED: Final = "Share of the runs with a try after the first"
 QUEUED: Final = "What limits of concurrency cost a run, in the mean"
-BACKOFF: Final = "Time on the critical path between a failed try and the next one"
+BACKOFF: Final = "Critical-path time between a failed try and the next, in the mean over all runs"
 RETRIES: Final = "Tries after the first"
 FALLBACKS: Final = "Candidates tried in place of another that failed"
 COST: Final = (
@@ -46,8 +46,8 @@ EXCESS: Final = (
     "half; the excesses add up to the difference of the mean walls"
 )
 CHANGED: Final = (
-    "A lasting change of the wall; of a chain that does not change it is told in one case of a "
-    "hundred"
+    "A lasting change of the wall; a chain that does not change is called changed in one case of a "
+    "hundred at most"
 )
 STRUCTURE: Final = (
     "Runs with other positions than most: another tool called, a step never reached. A retry or a "
