@@ -15,6 +15,8 @@ from tests.browser.conftest import find_chromium, launched, serving
 from tests.browser.drawing import Drawing
 from tests.browser.recording import new_store_url
 
+_THEMES = ("light", "dark")
+_SCENE, _CHAIN, _REPETITIONS = "panel", "incident-panel", 8
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 
 
@@ -32,11 +34,23 @@ def main() -> int:
         )
         run, span_id = _most_telling_run(store_url)
         with serving(store_url) as server, launched(chromium) as browser:
-            for theme in ("light", "dark"):
+            for theme in _THEMES:
                 _picture_runs(browser, server.address, theme)
                 address = f"{server.address}/run?run={run.run_id}&span={span_id}"
                 _picture_run(browser, address, theme, span_id)
+        history_url = f"sqlite:///{Path(folder) / 'history.db'}"
+        _record_history(history_url)
+        with serving(history_url) as server, launched(chromium) as browser:
+            for theme in _THEMES:
+                _picture_chain(browser, server.address, theme)
     return 0
+
+
+def _record_history(store_url: str) -> None:
+    """Play one scene again and again, twice as fast as it is, for a chain with many runs."""
+    play = [sys.executable, "-m", "longpole.tracer.demo", "--store", store_url]
+    for _ in range(_REPETITIONS):
+        subprocess.run([*play, "--only", _SCENE, "--speed", "2"], check=True)
 
 
 def _most_telling_run(store_url: str) -> tuple[Run, str]:
@@ -81,6 +95,13 @@ def _picture_run(browser: Browser, address: str, theme: str, span_id: str) -> No
     expect(page.locator('tr[data-id="Span id"]')).to_contain_text(span_id)
     expect(page.get_by_test_id("stCode").first).to_be_visible()
     _take(page, f"run-{theme}")
+
+
+def _picture_chain(browser: Browser, address: str, theme: str) -> None:
+    page = _open(browser, f"{address}/chains?chain={_CHAIN}", theme)
+    expect(page.get_by_text("share of executions it ended last in (%)").first).to_be_visible()
+    expect(page.locator(".lt tbody tr").first).to_be_visible()
+    _take(page, f"chain-{theme}")
 
 
 def _take(page: Page, name: str) -> None:
