@@ -34,7 +34,7 @@ from longpole.analysis.totals import (
 )
 from longpole.analysis.waste import waste_of
 from longpole.analysis.work import profile_of, self_times_ns, work_intervals
-from longpole.model.run import NO_ORDER, Run
+from longpole.model.run import NO_ORDER, Run, Span
 
 
 def analyse(run: Run, *, now_ns: int) -> RunAnalysis:
