@@ -37,7 +37,8 @@ from longpole.model.pricing import PriceBook
 from longpole.model.run import Run
 
 _ALL_OUTCOMES = 1_024
-_MOST_DRAWS = 2_000
+MOST_DRAWS = 2_000
+"""Outcomes that are drawn where there are too many to run them all."""
 _FEWEST_DRAWS = 200
 _DRAWN_SPANS = 4_000_000
 """How many spans all draws of one answer may run again."""
@@ -184,6 +185,7 @@ def what_if(
     book: PriceBook,
     learned: Learned = NOTHING,
     seed: int = 0,
+    most_draws: int = MOST_DRAWS,
 ) -> WhatIf:
     """Return what a run would have taken and cost with some changes.
 
@@ -193,6 +195,7 @@ def what_if(
         book: prices, for other models.
         learned: what earlier runs tell, for other models and hedged calls.
         seed: of the draws, where there are too many outcomes to run them all.
+        most_draws: of so many outcomes at most; fewer take less time and are less exact.
 
     Raises:
         TargetError: a change is about nothing in this run.
@@ -202,7 +205,7 @@ def what_if(
     changes = in_order(changes)
     effects = effects_of(simulation, changes, book=book, learned=learned)
     families = simulation.ancestors({0, *effects.numbers})
-    wall, middle = _walls(simulation, effects, families, seed)
+    wall, middle = _walls(simulation, effects, families, seed, most_draws)
     times = simulation.times(middle)
     costs = _costs(simulation, effects, times.is_gone)
     after = predicted_run(
@@ -246,17 +249,21 @@ def _costs(
 
 
 def _walls(
-    simulation: Simulation, effects: Effects, families: Sequence[int], seed: int
+    simulation: Simulation,
+    effects: Effects,
+    families: Sequence[int],
+    seed: int,
+    most_draws: int,
 ) -> tuple[Wall, Edits]:
     """Return the walls of all outcomes, or of a sample, and the edits of one in the middle."""
     chances = [_possible(chance) for chance in effects.chances]
     edits = effects.edits
-    if math.prod(len(chance) for chance in chances) <= _ALL_OUTCOMES:
+    if math.prod(len(chance) for chance in chances) <= min(_ALL_OUTCOMES, most_draws):
         drawn = [(one, float(weight)) for one, weight in _all_outcomes(chances)]
         draws = 0
     else:
         size = sum(len(simulation.siblings.units[number]) + 1 for number in families)
-        draws = min(_MOST_DRAWS, max(_FEWEST_DRAWS, _DRAWN_SPANS // size))
+        draws = min(most_draws, max(_FEWEST_DRAWS, _DRAWN_SPANS // size))
         drawn = [(one, 1 / draws) for one in _some_outcomes(chances, draws, seed)]
     found: list[tuple[int, float, Edits]] = []
     for outcomes, weight in drawn:

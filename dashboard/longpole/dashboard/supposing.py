@@ -70,7 +70,7 @@ def suppose(store: Store, question: Question, *, book: PriceBook, now_ns: int) -
     """
     changes = [parse_change(text) for text in question.texts]
     runs = _runs(store, question, book, now_ns)
-    learned = _learned(store, runs, changes)
+    learned = learned_for(store, runs, changes)
     answer = (
         what_if_all(runs, changes, book=book, learned=learned, now_ns=now_ns) if changes else None
     )
@@ -91,8 +91,12 @@ def _runs(store: Store, question: Question, book: PriceBook, now_ns: int) -> lis
     return [price_run(store.load_run(run_id), book) for run_id in run_ids]
 
 
-def _learned(store: Store, runs: Sequence[Run], changes: Sequence[Change]) -> Learned:
-    """Return what other runs tell about the models and calls that the changes are about."""
+def learned_for(store: Store, runs: Sequence[Run], changes: Sequence[Change]) -> Learned:
+    """Return what other runs tell about the models and calls that the changes are about.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
     queries = [
         RunQuery(
             where=Matches(TextField.MODEL, (Pattern((change.model, "")),)),

@@ -93,10 +93,16 @@ def _supposed_of_calls(change: Change) -> str:
 
 def verdict(answer: WhatIf) -> str:
     """Return the sentence: by how much, if what, and who holds the run up then."""
+    before = analyse(answer.run, now_ns=answer.run.root.end_ns or 0)
+    after = analyse(answer.after, now_ns=answer.after.root.end_ns or 0)
+    return verdict_between(answer, before, after)
+
+
+def verdict_between(answer: WhatIf, before: RunAnalysis, after: RunAnalysis) -> str:
+    """Return the same sentence where the run as it was and as it would be are analysed already."""
     walls = changed(answer.wall_before_ns, answer.wall.mean_ns)
     on_average = "" if answer.wall.is_certain else " on average"
-    after = analyse(answer.after, now_ns=answer.after.root.end_ns or 0)
-    return f"{walls}{on_average} if {supposed(answer.changes)}{_then(answer, after)}"
+    return f"{walls}{on_average} if {supposed(answer.changes)}{_then(before, after)}"
 
 
 def verdict_of_all(answer: SetWhatIf) -> str:
@@ -133,13 +139,13 @@ def signed_share(ratio: float) -> str:
     return f"{'+' if ratio > 0 else '−'}{words.share(abs(ratio))}"
 
 
-def _then(answer: WhatIf, after: RunAnalysis) -> str:
+def _then(analysed: RunAnalysis, after: RunAnalysis) -> str:
     pole = long_pole(after)
     if pole is None:
         return ""
     fan_out, branch = pole
     where = words.short_name(after.run.span_by_id[fan_out.span_id].name)
-    before = long_pole(analyse(answer.run, now_ns=answer.run.root.end_ns or 0))
+    before = long_pole(analysed)
     is_same = before is not None and before[1].span_id == branch.span_id
     who = branch_label(after.run.span_by_id[branch.span_id])
     return f"; {'still' if is_same else 'then'} {who} holds up {where}"

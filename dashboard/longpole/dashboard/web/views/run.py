@@ -17,6 +17,7 @@ from longpole.dashboard.web.views import (
     details,
     spans,
     trouble,
+    what_if,
 )
 from longpole.dashboard.web.views.colours import STATUS_COLOURS, STATUS_ICONS
 from longpole.dashboard.web.waterfall import height_px, waterfall
@@ -24,10 +25,11 @@ from longpole.model.errors import RunReferenceError, StoreError
 
 _REFRESH_S = 1.0
 _TAB = "tab"
-WATERFALL, PATH, BRANCHES, CONCURRENCY, SPANS = TABS = (
+WATERFALL, PATH, BRANCHES, WHAT_IF, CONCURRENCY, SPANS = TABS = (
     "Waterfall",
     "Critical path",
     "Branches",
+    "What-if",
     "Concurrency",
     "Spans",
 )
@@ -191,28 +193,20 @@ def _tabs(found: RunAnalysis, token: int) -> None:
         st.query_params["span"] = span_id
         st.session_state[_TAB] = WATERFALL
 
-    tabs = dict(
-        zip(
-            TABS,
-            st.tabs(TABS, key=_TAB, on_change=selection.keep, bind="query-params"),
-            strict=True,
-        )
-    )
-    if tabs[WATERFALL].open:
-        with tabs[WATERFALL]:
-            _waterfall(found, token, selection)
-    if tabs[PATH].open:
-        with tabs[PATH]:
-            critical_path.tab(found, on_open=show)
-    if tabs[BRANCHES].open:
-        with tabs[BRANCHES]:
-            branches.tab(found, on_open=show)
-    if tabs[CONCURRENCY].open:
-        with tabs[CONCURRENCY]:
-            concurrency.tab(found)
-    if tabs[SPANS].open:
-        with tabs[SPANS]:
-            spans.tab(found, on_open=show)
+    draw: dict[str, Callable[[], None]] = {
+        WATERFALL: lambda: _waterfall(found, token, selection),
+        PATH: lambda: critical_path.tab(found, on_open=show),
+        BRANCHES: lambda: branches.tab(found, on_open=show),
+        WHAT_IF: lambda: what_if.tab(found, token),
+        CONCURRENCY: lambda: concurrency.tab(found),
+        SPANS: lambda: spans.tab(found, on_open=show),
+    }
+    tabs = st.tabs(TABS, key=_TAB, on_change=selection.keep, bind="query-params")
+    for name, tab in zip(TABS, tabs, strict=True):
+        # What is not looked at is not computed.
+        if tab.open:
+            with tab:
+                draw[name]()
 
 
 def _waterfall(found: RunAnalysis, token: int, selection: _Selection) -> None:
