@@ -15,6 +15,9 @@ from longpole.dashboard.web.views import (
     concurrency,
     critical_path,
     details,
+    graph,
+    raw,
+    run_cost,
     spans,
     trouble,
     what_if,
@@ -25,13 +28,16 @@ from longpole.model.errors import RunReferenceError, StoreError
 
 _REFRESH_S = 1.0
 _TAB = "tab"
-WATERFALL, PATH, BRANCHES, WHAT_IF, CONCURRENCY, SPANS = TABS = (
+WATERFALL, PATH, BRANCHES, WHAT_IF, COST, CONCURRENCY, GRAPH, SPANS, RAW = TABS = (
     "Waterfall",
     "Critical path",
     "Branches",
     "What-if",
+    "Cost",
     "Concurrency",
+    "Graph",
     "Spans",
+    "Raw",
 )
 
 
@@ -198,8 +204,11 @@ def _tabs(found: RunAnalysis, token: int) -> None:
         PATH: lambda: critical_path.tab(found, on_open=show),
         BRANCHES: lambda: branches.tab(found, on_open=show),
         WHAT_IF: lambda: what_if.tab(found, token),
+        COST: lambda: run_cost.tab(found, on_open=show),
         CONCURRENCY: lambda: concurrency.tab(found),
+        GRAPH: lambda: graph.tab(found, on_open=show),
         SPANS: lambda: spans.tab(found, on_open=show),
+        RAW: lambda: raw.tab(found),
     }
     tabs = st.tabs(TABS, key=_TAB, on_change=selection.keep, bind="query-params")
     for name, tab in zip(TABS, tabs, strict=True):
