@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from longpole.model.price_file import read_prices
+from pathlib import Path
+
+from longpole.model.price_file import PriceRule, read_prices
 from longpole.model.pricing import PriceBook
 from longpole.model.settings import default_prices_path, read_settings
 
@@ -13,6 +15,20 @@ def price_book() -> PriceBook:
     Raises:
         SettingsError: the price file cannot be read or understood.
     """
-    named = read_settings().prices
-    path = named or default_prices_path()
-    return PriceBook(read_prices(path) if named or path.is_file() else ())
+    return PriceBook(own_rules())
+
+
+def own_rules() -> tuple[PriceRule, ...]:
+    """Return the user's rules as they are now, in their order.
+
+    Raises:
+        SettingsError: the price file cannot be read or understood.
+    """
+    path = prices_path()
+    is_there = read_settings().prices is not None or path.is_file()
+    return read_prices(path) if is_there else ()
+
+
+def prices_path() -> Path:
+    """Return where prices of the user's own are, or would be looked for."""
+    return read_settings().prices or default_prices_path()

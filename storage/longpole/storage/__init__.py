@@ -3,6 +3,7 @@
 from longpole.storage.sqlite import open_store
 from longpole.storage.store import (
     Content,
+    DestinationState,
     OpenMode,
     Receipt,
     Recorder,
@@ -20,6 +21,7 @@ from longpole.storage.store import (
 
 __all__ = [
     "Content",
+    "DestinationState",
     "OpenMode",
     "Receipt",
     "Recorder",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from longpole.storage.codec import plain
-from longpole.storage.store import Receipt
+from longpole.storage.store import DestinationState, Receipt
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -50,6 +50,36 @@ def receipts(
                 is_current=revision == now,
             )
     return found
+
+
+_DESTINATIONS: Final = """
+SELECT destination,
+    sum(exports.waiting IS NULL AND exports.revision = runs.revision),
+    sum(exports.waiting IS NULL AND exports.revision <> runs.revision),
+    sum(exports.waiting IS NOT NULL),
+    sum(coalesce((SELECT count(*) FROM json_each(exports.refused)), 0)),
+    coalesce(max(exports.waiting), max((SELECT max(value) FROM json_each(exports.refused)))),
+    max(at_ns)
+FROM exports JOIN runs USING (run) GROUP BY destination ORDER BY max(at_ns) DESC, destination
+"""
+
+
+def destinations(connection: Connection) -> list[DestinationState]:
+    """Return what is known of each destination, the latest first."""
+    return [
+        DestinationState(
+            destination=name,
+            done=done,
+            changed=changed,
+            waiting=waiting,
+            refused_spans=refused,
+            reason=reason,
+            at_ns=at_ns,
+        )
+        for name, done, changed, waiting, refused, reason, at_ns in connection.execute(
+            _DESTINATIONS
+        ).fetchall()
+    ]
 
 
 def save_receipts(connection: Connection, given: Iterable[Receipt]) -> None:

@@ -35,6 +35,7 @@ from longpole.storage.ingest import ingest, recorder_number
 from longpole.storage.spool import spool_files, spool_folder
 from longpole.storage.store import (
     Content,
+    DestinationState,
     OpenMode,
     Receipt,
     Recorder,
@@ -253,6 +254,11 @@ class SqliteStore:
         """Note what was sent, in one transaction; a receipt replaces the one before."""
         with self._committing() as connection:
             ledger.save_receipts(connection, receipts)
+
+    def destinations(self) -> Sequence[DestinationState]:
+        """Return what the ledger says of each destination, the latest first."""
+        with self._reading() as connection:
+            return [] if connection is None else ledger.destinations(connection)
 
     def state(self) -> StoreState:
         """Return counts and the change token."""

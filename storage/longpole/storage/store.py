@@ -222,6 +222,29 @@ class Receipt:
         return self.is_current and self.waiting is None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationState:
+    """What the ledger says of one destination; counts are of runs unless they say spans.
+
+    Attributes:
+        destination: as in `Receipt`.
+        done: all of their spans were answered for, and they have not changed since.
+        changed: sent, and changed since.
+        waiting: something of them has not gone yet.
+        refused_spans: spans that the destination will not take.
+        reason: why something waits, or else was refused, in the words of one of them.
+        at_ns: when anything was noted last.
+    """
+
+    destination: str
+    done: int
+    changed: int
+    waiting: int
+    refused_spans: int
+    reason: str | None
+    at_ns: int
+
+
 class Store(Protocol):
     """A place for runs. All methods raise `StoreError`s only; none of them blocks a writer."""
 
@@ -307,6 +330,10 @@ class Store(Protocol):
 
     def save_receipts(self, receipts: Iterable[Receipt]) -> None:
         """Note what was sent, in one transaction; a receipt replaces the one before."""
+        ...
+
+    def destinations(self) -> Sequence[DestinationState]:
+        """Return what the ledger says of each destination, the latest first."""
         ...
 
     def state(self) -> StoreState:

@@ -12,7 +12,7 @@ from decimal import Decimal
 import plotly.graph_objects as go
 
 from longpole.dashboard import words
-from longpole.dashboard.charts.base import FAINT, layout, literal
+from longpole.dashboard.charts.base import FAINT, PAGE, TEXT, layout, literal
 from longpole.dashboard.palette import ERROR_COLOURS, FAMILY_COLOURS, Family, Theme
 from longpole.dashboard.places import branch_label
 from longpole.dashboard.spent import NOTHING_USD, Spending
@@ -30,7 +30,7 @@ def icicle(spending: Sequence[Spending], title: str, theme: Theme) -> go.Figure:
     )
     boxes = _Boxes(theme, is_priced=is_priced)
     total = sum((size(one) for one in spending), NOTHING_USD)
-    boxes.add("run", "", literal(title), total, len(spending), FAMILY_COLOURS[theme][Family.CACHE])
+    boxes.add("run", "", literal(title), total, len(spending), FAINT[theme])
     branches: dict[str, list[Spending]] = {}
     for one in spending:
         branches.setdefault(branch_label(one.branch), []).append(one)
@@ -44,7 +44,9 @@ def icicle(spending: Sequence[Spending], title: str, theme: Theme) -> go.Figure:
             values=boxes.values,
             text=boxes.texts,
             branchvalues="total",
-            marker={"colors": boxes.colours, "line": {"width": 1}},
+            marker={"colors": boxes.colours, "line": {"width": 1.5, "color": PAGE[theme]}},
+            leaf={"opacity": 1},
+            textfont={"color": boxes.text_colours, "size": 12},
             tiling={"orientation": "h"},
             textinfo="label+text",
             hovertemplate="<b>%{label}</b><br>%{text}<br>%{percentRoot:.1%} of the run"
@@ -53,7 +55,7 @@ def icicle(spending: Sequence[Spending], title: str, theme: Theme) -> go.Figure:
             sort=True,
         )
     )
-    figure.update_layout(**layout(theme, height_px=min(560, 140 + 34 * len(boxes.ids))))
+    figure.update_layout(**layout(theme, height_px=min(480, 110 + 22 * len(boxes.ids))))
     figure.update_layout(margin={"l": 0, "r": 0, "t": 4, "b": 4}, uniformtext={"minsize": 11})
     figure.update_layout(uniformtext_mode="hide")
     return figure
@@ -64,6 +66,9 @@ class _Boxes:
 
     def __init__(self, theme: Theme, *, is_priced: bool) -> None:
         self._is_priced = is_priced
+        self._theme = theme
+        self._pale = {FAINT[theme], FAMILY_COLOURS["light"][Family.STRUCTURE]}
+        self.text_colours: list[str] = []
         self.ids: list[str] = []
         self.parents: list[str] = []
         self.labels: list[str] = []
@@ -82,6 +87,7 @@ class _Boxes:
         self.values.append(float(value))
         self.texts.append(f"{amount} · {words.count(calls, 'call')}")
         self.colours.append(colour)
+        self.text_colours.append(TEXT[self._theme] if colour in self._pale else "#FFFFFF")
 
 
 def _add_branch(
@@ -95,7 +101,7 @@ def _add_branch(
     value = sum((size(one) for one in calls), NOTHING_USD)
     if not value:
         return
-    boxes.add(box, "run", literal(label), value, len(calls), FAMILY_COLOURS[theme][Family.CACHE])
+    boxes.add(box, "run", literal(label), value, len(calls), FAINT[theme])
     parts: dict[tuple[str, str], list[Spending]] = {}
     for one in calls:
         parts.setdefault((one.span.model or "(no model)", _part(one)), []).append(one)

@@ -149,9 +149,12 @@ class _Placing:
             self.place(step, left, y)
             middle = self._middle(step, y)
             on_path = step.on_path_ns > 0
-            found.append(
-                _Ports(_Port(left, middle, on_path), _Port(left + size.width, middle, on_path))
-            )
+            # Lines bend only between columns, so that none runs through a wider neighbour.
+            entry, exit_ = _Port(x, middle, on_path), _Port(x + width, middle, on_path)
+            if left > x:
+                self._lines([entry], [_Port(left, middle, on_path)])
+                self._lines([_Port(left + size.width, middle, on_path)], [exit_])
+            found.append(_Ports(entry, exit_))
             y += size.height + _DOWN
         return found
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from longpole.dashboard.web.views import chains, compare, cost, failures, run, runs
+from longpole.dashboard.web.views import chains, compare, cost, failures, run, runs, settings
 
 st.set_page_config(
     page_title="Longpole",
@@ -31,7 +31,19 @@ failures_page = st.Page(
     failures.page, title="Failures", icon=":material/error:", url_path="failures"
 )
 run_page = st.Page(_run, title="Run", icon=":material/view_timeline:", url_path="run")
+settings_page = st.Page(
+    settings.page, title="Settings", icon=":material/settings:", url_path="settings"
+)
 
 st.navigation(
-    [runs_page, chains_page, compare_page, cost_page, failures_page, run_page], position="top"
+    [
+        runs_page,
+        chains_page,
+        compare_page,
+        cost_page,
+        failures_page,
+        run_page,
+        settings_page,
+    ],
+    position="top",
 ).run()

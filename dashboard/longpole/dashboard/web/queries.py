@@ -74,7 +74,7 @@ def settle_new_runs() -> None:
         return
     deadline = time.monotonic() + _SETTLING_BUDGET_S
     try:
-        writable = _opened_for_writing(url)
+        writable = opened_for_writing(url)
         while time.monotonic() < deadline:
             done = settle(writable, book=prices(), now_ns=time.time_ns(), limit=_SETTLED_AT_ONCE)
             if done < _SETTLED_AT_ONCE and not writable.has_unindexed_runs():
@@ -84,7 +84,12 @@ def settle_new_runs() -> None:
 
 
 @st.cache_resource(show_spinner=False)
-def _opened_for_writing(url: str) -> Store:
+def opened_for_writing(url: str) -> Store:
+    """Return the store, opened for writing once a process.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
     return open_store(url, mode="write")
 
 

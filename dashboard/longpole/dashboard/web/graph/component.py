@@ -10,7 +10,7 @@ import streamlit as st
 
 from longpole.analysis.result import RunAnalysis
 from longpole.dashboard import words
-from longpole.dashboard.difference import short_label
+from longpole.dashboard.difference import KEYED, short_label
 from longpole.dashboard.graph import Layout, Step
 from longpole.dashboard.palette import FAMILY_COLOURS, family
 
@@ -63,11 +63,11 @@ def payload(found: RunAnalysis, layout: Layout) -> dict[str, Any]:
 
 def _step(found: RunAnalysis, step: Step) -> dict[str, Any]:
     count = len(step.spans)
-    inner = " › ".join(short_label(label) for label in step.wraps[-1:])
+    inner = " › ".join(_label(label) for label in step.wraps[-1:])
     model = step.spans[0].model
     return {
         "id": step.spans[0].span_id,
-        "label": words.plain(short_label(step.label)),
+        "label": words.plain(_label(step.label)),
         "count": f"×{count:,}" if count > 1 else "",
         "inner": words.plain(model or inner),
         "time": words.duration(step.total_ns // count) + (" each" if count > 1 else ""),
@@ -76,6 +76,14 @@ def _step(found: RunAnalysis, step: Step) -> dict[str, Any]:
         "failed": step.has_failed,
         "told": words.plain(_told(found, step)),
     }
+
+
+def _label(label: str) -> str:
+    """Return a short label; that many are meant is told by ×N."""
+    keyed = KEYED.fullmatch(label)
+    if keyed is not None and keyed[2] == "*":
+        return f"{words.short_name(keyed[1])}{keyed[3]}"
+    return short_label(label)
 
 
 def _told(found: RunAnalysis, step: Step) -> str:

@@ -1,7 +1,7 @@
 // Boxes and frames as HTML, lines as SVG below them. What comes from traces is only ever set as text.
 const GRAPHS = new WeakMap();
 const SVG = "http://www.w3.org/2000/svg";
-const SMALLEST = 0.62;
+const SMALLEST = 0.75;
 
 class Graph {
   constructor(root) {
@@ -41,7 +41,7 @@ class Graph {
     this.canvas.style.transform = `scale(${scale})`;
     this.canvas.style.width = `${width}px`;
     this.canvas.style.height = `${height}px`;
-    this.canvas.style.marginRight = `${-width * (1 - scale)}px`;
+    this.canvas.style.marginRight = scale < 1 ? `${-width * (1 - scale)}px` : "auto";
     this.canvas.style.marginBottom = `${-height * (1 - scale)}px`;
   }
 

@@ -1,6 +1,6 @@
 // A table as plain HTML. What comes from traces is only ever set as text.
 const TABLES = new WeakMap(), TICK_PX = 34;
-const STATUS_MARKS = { ok: "✓", error: "✕", running: "●", cancelled: "⊘", interrupted: "‖", lost: "?" };
+const STATUS_MARKS = { ok: "✓", error: "✕", running: "●", cancelled: "⊘", interrupted: "‖", lost: "?", note: "!" };
 
 class DataTable {
   constructor(root) {
@@ -29,6 +29,7 @@ class DataTable {
     this.caption.textContent = content.caption;
     this.host.style.maxHeight = `${content.maxHeight}px`;
     this.host.classList.toggle("lt-headless", !content.showsHeader);
+    this.host.classList.toggle("lt-wraps", Boolean(content.wraps));
     this.host.classList.toggle("lt-tree", content.rows.some(row => row.indent > 0));
     this.ticks = content.actions.length > 0;
     const width = content.columns.reduce((sum, column) => sum + column.width, this.ticks ? TICK_PX : 0);
@@ -94,6 +95,7 @@ class DataTable {
     cell.className = `lt-${column.kind}`;
     if (note) cell.title = note;
     if (column.kind === "status") cell.append(statusPill(text));
+    else if (column.kind === "mark") cell.append(statusMark(text, note));
     else if (column.kind === "link") cell.append(this.link(text, row));
     else cell.textContent = text;
     if (column.kind === "link" && row.indent) cell.style.paddingLeft = `${8 + Math.min(row.indent, 12) * 12}px`;
@@ -213,6 +215,14 @@ function tickHeader() {
 function goTo(href) {
   history.pushState(null, "", href);
   window.dispatchEvent(new PopStateEvent("popstate", { state: null }));
+}
+
+function statusMark(status, told) {
+  const mark = statusPill(status);
+  mark.lastChild.remove();
+  mark.setAttribute("role", "img");
+  mark.setAttribute("aria-label", told || status);
+  return mark;
 }
 
 function statusPill(status) {

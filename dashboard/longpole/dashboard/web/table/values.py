@@ -17,7 +17,8 @@ class ColumnKind(StrEnum):
 
     `link`: the cell that opens the row; `number`: right-aligned; `bar`: a number over a bar as long
     as the cell's ratio; `status`: a run's or span's status with its colour and mark; `since`: epoch
-    milliseconds shown as time that has passed; `code`: fixed width.
+    milliseconds shown as time that has passed; `code`: fixed width; `mark`: the mark of a status
+    without its name.
     """
 
     LINK = "link"
@@ -27,6 +28,7 @@ class ColumnKind(StrEnum):
     BAR = "bar"
     STATUS = "status"
     SINCE = "since"
+    MARK = "mark"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +120,7 @@ class Table:
         shows_header: whether the column labels are seen; they are read aloud either way.
         actions: if there are some, rows can be ticked; ticks stay with their rows, whatever else
             the table comes to show.
+        wraps: whether long text goes on in the next line; else it is cut.
     """
 
     caption: str
@@ -128,6 +131,7 @@ class Table:
     max_height_px: int = 640
     shows_header: bool = True
     actions: tuple[Action, ...] = ()
+    wraps: bool = False
 
     def payload(self) -> dict[str, Any]:
         """Return the table as JSON values for the browser."""
@@ -163,4 +167,5 @@ class Table:
                 {"label": one.label, "href": one.href, "least": one.least, "most": one.most}
                 for one in self.actions
             ],
+            "wraps": self.wraps,
         }

@@ -1,14 +1,19 @@
-"""The tab with the waterfall as a table, for reading aloud, copying and sorting."""
+"""The tab with the waterfall as a table, for reading aloud, copying, sorting and looking up.
+
+Rows are in the order of the waterfall until a header is clicked. Sorting and the filter are about
+all spans, of which a page is sent at a time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
 from longpole.analysis.result import RunAnalysis
 from longpole.dashboard import words
-from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Table, table
+from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Sort, Table, table
 from longpole.dashboard.web.waterfall import rows_in_order
 from longpole.model import Span
 
@@ -32,9 +37,25 @@ _COLUMNS = (
 )
 
 
+_SORT = "spans_sort"
+
+
 def tab(found: RunAnalysis, *, on_open: Callable[[str], None]) -> None:
     """Draw the tab; `on_open` shows a span in the waterfall."""
-    rows = rows_in_order(found.run)
+    text = st.text_input(
+        "Filter",
+        key="spans_filter",
+        placeholder="name, branch, model, kind, status or error",
+        icon=":material/search:",
+        live="300ms",
+        label_visibility="collapsed",
+        width=340,
+    )
+    sort: Sort | None = st.session_state.get(_SORT)
+    rows = _sorted(found, _found(rows_in_order(found.run), text or ""), sort)
+    if not rows:
+        st.caption("No span of this run matches.")
+        return
     pages = -(-len(rows) // _PAGE_ROWS)
     place = st.container()
     number = st.pagination(pages, key="spans_page") if pages > 1 else 1
@@ -47,17 +68,75 @@ def tab(found: RunAnalysis, *, on_open: Callable[[str], None]) -> None:
                 rows=tuple(
                     _row(found, span, depth) for span, depth in rows[first : first + _PAGE_ROWS]
                 ),
+                sort=sort,
+                sorts_here=False,
                 max_height_px=660,
             ),
             key="spans",
             on_open=on_open,
+            on_sort=_sort_by,
         )
+
+
+def _sort_by(sort: Sort) -> None:
+    st.session_state[_SORT] = sort
+
+
+def _found(rows: Sequence[tuple[Span, int]], text: str) -> Sequence[tuple[Span, int]]:
+    """Return the rows that all words of a text are in; out of their tree they are not indented."""
+    wanted = text.casefold().split()
+    if not wanted:
+        return rows
+    return [(span, 0) for span, _ in rows if all(word in _said(span) for word in wanted)]
+
+
+def _said(span: Span) -> str:
+    error = "" if span.error is None else f"{span.error.type} {span.error.message}"
+    parts = (words.span_label(span), span.model or "", span.kind.value, span.status.value, error)
+    return " ".join(parts).casefold()
+
+
+def _sorted(
+    found: RunAnalysis, rows: Sequence[tuple[Span, int]], sort: Sort | None
+) -> Sequence[tuple[Span, int]]:
+    """Return rows by a column; what has no value comes last either way."""
+    value_of = None if sort is None else _VALUES.get(sort.key)
+    if sort is None or value_of is None:
+        return rows
+    keyed = [(value_of(found, span), span) for span, _ in rows]
+    known = [(value, span) for value, span in keyed if value is not None]
+    known.sort(key=lambda pair: pair[0], reverse=sort.descending)
+    unknown = [span for value, span in keyed if value is None]
+    return [(span, 0) for span in (*(span for _, span in known), *unknown)]
+
+
+def _length_ns(found: RunAnalysis, span: Span) -> int:
+    end_ns = found.now_ns if span.end_ns is None else span.end_ns
+    return max(0, end_ns - span.start_ns)
+
+
+# Texts among themselves and numbers among themselves, so what one column holds can be compared.
+_VALUES: Mapping[str, Callable[[RunAnalysis, Span], Any]] = {
+    "span": lambda _, span: words.span_label(span).casefold(),
+    "kind": lambda _, span: span.kind.value,
+    "status": lambda _, span: span.status.value,
+    "start": lambda _, span: span.start_ns,
+    "length": _length_ns,
+    "own": lambda found, span: found.spans[span.span_id].self_ns,
+    "path": lambda found, span: found.spans[span.span_id].on_path_ns,
+    "slack": lambda found, span: found.spans[span.span_id].slack_ns,
+    "drag": lambda found, span: found.spans[span.span_id].drag_ns,
+    "wait": lambda found, span: found.spans[span.span_id].queue_wait_ns,
+    "attempt": lambda _, span: span.attempt,
+    "model": lambda _, span: span.model,
+    "tokens": lambda _, span: span.usage.total_tokens if span.usage else None,
+    "cost": lambda _, span: span.cost_usd,
+}
 
 
 def _row(found: RunAnalysis, span: Span, depth: int) -> Row:
     facts = found.spans[span.span_id]
-    end_ns = found.now_ns if span.end_ns is None else span.end_ns
-    length_ns = max(0, end_ns - span.start_ns)
+    length_ns = _length_ns(found, span)
     label = words.span_label(span)
     start_ns = span.start_ns - found.run.root.start_ns
     tokens = span.usage.total_tokens if span.usage else 0

@@ -1,7 +1,7 @@
 // The payload: u32 length of the head | head as JSON | columns at multiples of eight bytes.
 // Flags are those of encode.py.
 const FLAG = { onPath: 1, error: 2, running: 4, tied: 8, cacheHit: 16, fallback: 32, wasted: 64,
-  waitInferred: 128, stopped: 256, lost: 512, thick: 1024 };
+  waitInferred: 128, stopped: 256, lost: 512, thick: 1024, swapped: 2048, limitIgnored: 4096 };
 const ARRAYS = { f8: Float64Array, f4: Float32Array, i4: Int32Array, u1: Uint8Array };
 
 class Trace {
@@ -75,20 +75,38 @@ function most(column) {
 }
 
 // Which rows are shown when some are folded, and where each span is to be found then.
+// Rows of a closed group share one place, where the first of them would be.
 class Layout {
-  constructor(trace, folded) {
+  constructor(trace, folded, isClosed) {
     this.shown = new Int32Array(trace.rows);
     this.place = new Int32Array(trace.rows);  // a hidden span is found at the row that hides it
+    this.members = new Map();  // place of a group → its rows
+    const placeOf = new Map();
     let count = 0;
     for (let row = 0; row < trace.rows;) {
-      this.shown[count] = row;
-      const hidden = folded.has(trace.ids[row]) ? trace.below[row] : 0;
-      this.place.fill(count, row, row + hidden + 1);
+      const group = trace.group[row], isGrouped = group >= 0 && isClosed(group);
+      const hidden = isGrouped || folded.has(trace.ids[row]) ? trace.below[row] : 0;
+      const place = isGrouped ? placeOf.get(group) ?? count : count;
+      this.place.fill(place, row, row + hidden + 1);
+      if (isGrouped && place < count) this.members.get(place).push(row);
+      else {
+        if (isGrouped) {
+          placeOf.set(group, place);
+          this.members.set(place, [row]);
+        }
+        this.shown[count] = row;
+        count++;
+      }
       row += hidden + 1;
-      count++;
     }
     this.count = count;
   }
 
-  isShown(row) { return this.shown[this.place[row]] === row; }
+  isShown(row) { return this.shown[this.place[row]] === row && !this.members.has(this.place[row]); }
+
+  // The rows of the group that a row stands for, or nothing.
+  groupAt(row) {
+    const place = row < 0 ? -1 : this.place[row];
+    return this.shown[place] === row ? this.members.get(place) : undefined;
+  }
 }

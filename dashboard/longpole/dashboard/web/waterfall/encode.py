@@ -26,6 +26,7 @@ from longpole.dashboard.palette import (
     Family,
     family,
 )
+from longpole.dashboard.web.waterfall.groups import groups_of
 from longpole.model import Kind, Role, Run, Span, Status
 
 ON_PATH = 1
@@ -39,6 +40,8 @@ WAIT_INFERRED = 128
 STOPPED = 256
 LOST = 512
 THICK = 1024
+RESULT_SWAPPED = 2048
+LIMIT_IGNORED = 4096
 
 _THIN_KINDS = frozenset({Kind.CHAIN, Kind.NODE, Kind.PROMPT, Kind.PARSER, Kind.OTHER})
 _TYPE_CODES = {"float64": "f8", "float32": "f4", "int32": "i4", "uint8": "u1"}
@@ -77,6 +80,7 @@ def encode(analysis: RunAnalysis, *, focus: str | None = None) -> bytes:
     row_of = {span.span_id: row for row, span in enumerate(spans)}
     start_ns = analysis.run.root.start_ns
     names, branches, models = _Texts(), _Texts(), _Texts()
+    groups = groups_of(analysis)
     steps = analysis.concurrency
     columns = {
         "start": _offsets([span.start_ns for span in spans], start_ns),
@@ -87,6 +91,7 @@ def encode(analysis: RunAnalysis, *, focus: str | None = None) -> bytes:
         "branch": _integers([branches.index(span.branch or "") for span in spans]),
         "model": _integers([models.index(span.model or "") for span in spans]),
         "flags": _integers(_flags(analysis, spans)),
+        "group": _integers([groups.get(span.span_id, -1) for span in spans]),
         "attempt": _integers([span.attempt for span in spans]),
         "tokens": _reals([span.usage.total_tokens if span.usage else 0 for span in spans]),
         "cost": _reals([span.cost_usd for span in spans]),
@@ -104,6 +109,7 @@ def encode(analysis: RunAnalysis, *, focus: str | None = None) -> bytes:
             "focus": focus,
             "height": height_px(analysis.run),
             "live": analysis.run.is_running,
+            "limits": sorted({one.limit for one in analysis.fan_outs if one.limit is not None}),
             "ids": [span.span_id for span in spans],
             "names": names.texts,
             "branches": branches.texts,
@@ -152,12 +158,17 @@ _STATUS_FLAGS = {
 
 def _flags(analysis: RunAnalysis, spans: Sequence[Span]) -> list[int]:
     tied = {other for segment in analysis.critical_path for other in segment.tied_with}
+    ignoring = {
+        span.parent_span_id for span in spans if getattr(span, "limit_ignored", None) is not None
+    }
     return [
         _STATUS_FLAGS[span.status]
         | (TIED if span.span_id in tied else 0)
         | (CACHE_HIT if span.cache_hit else 0)
         | (FALLBACK if span.role is Role.FALLBACK else 0)
         | (THICK if _is_thick(span, analysis.run) else 0)
+        | (RESULT_SWAPPED if getattr(span, "result_swapped", False) else 0)
+        | (LIMIT_IGNORED if span.span_id in ignoring else 0)
         | _fact_flags(analysis.spans[span.span_id])
         for span in spans
     ]

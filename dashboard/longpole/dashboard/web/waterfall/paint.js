@@ -68,7 +68,9 @@ class Painter {
     const firstShown = Math.max(0, Math.floor(top / ROW));
     const lastShown = Math.min(layout.count, Math.ceil((top + height) / ROW));
     for (let at = firstShown; at < lastShown; at++) {
-      this.paintRow(layout.shown[at], at * ROW - top, trace);
+      const members = layout.members.get(at);
+      if (members) this.paintGroup(layout.shown[at], members, at * ROW - top);
+      else this.paintRow(layout.shown[at], at * ROW - top, trace);
     }
     this.paintPath(top);
     // Last, so that the path does not run through the numbers.
@@ -76,7 +78,9 @@ class Painter {
     context.beginPath();
     context.rect(gutter, 0, width - gutter, height);
     context.clip();
-    for (let at = firstShown; at < lastShown; at++) this.paintMarks(layout.shown[at], at * ROW - top + ROW / 2);
+    for (let at = firstShown; at < lastShown; at++) {
+      if (!layout.members.has(at)) this.paintMarks(layout.shown[at], at * ROW - top + ROW / 2);
+    }
     context.restore();
     context.globalAlpha = 1;
     context.fillStyle = theme.line;
@@ -84,17 +88,8 @@ class Painter {
   }
 
   paintRow(row, y, trace) {
-    const { view, theme, context } = this, { width, gutter } = view, middle = y + ROW / 2;
-    if (row === view.selected || row === view.hovered) {
-      context.globalAlpha = row === view.selected ? 0.13 : 0.05;
-      context.fillStyle = row === view.selected ? theme.accent : theme.text;
-      context.fillRect(0, y, width, ROW);
-      context.globalAlpha = 1;
-      if (row === view.selected) {
-        context.fillStyle = theme.accent;
-        context.fillRect(0, y, 3, ROW);
-      }
-    }
+    const { view, context } = this, { width, gutter } = view, middle = y + ROW / 2;
+    this.paintChosen(row, y);
     const isDimmed = this.isDimmed(row);
     context.save();
     context.beginPath();
@@ -108,6 +103,52 @@ class Painter {
     context.clip();
     this.paintLabel(row, y, middle, isDimmed ? 0.45 : 1);
     context.restore();
+  }
+
+  // Many rows as one: the darker, the more of them ran at that moment.
+  paintGroup(row, members, y) {
+    const { view, trace, theme, context, colours } = this, { width, gutter } = view, middle = y + ROW / 2;
+    this.paintChosen(row, y);
+    const running = new Int32Array(Math.max(1, Math.ceil(width - gutter)) + 1), last = running.length - 1;
+    const column = at => Math.max(0, Math.min(last, Math.floor(view.x(at) - gutter)));
+    for (const member of members) {
+      if (view.x(trace.end[member]) < gutter || view.x(trace.start[member]) > width) continue;
+      running[column(trace.start[member])]++;
+      running[Math.min(last, column(trace.end[member]) + 1)]--;
+    }
+    for (let at = 1; at <= last; at++) running[at] += running[at - 1];
+    const peak = Math.max(1, most(running));
+    context.fillStyle = colours[trace.family[row]];
+    for (let at = 0; at < last; at++) {
+      if (!running[at]) continue;
+      context.globalAlpha = 0.25 + 0.55 * running[at] / peak;
+      context.fillRect(gutter + at, middle - THICK_BAR / 2, 1, THICK_BAR);
+    }
+    context.save();
+    context.beginPath();
+    context.rect(0, y, gutter - 6, ROW);
+    context.clip();
+    this.paintTree(row, y, middle, true, 1);
+    this.font(context, 12);
+    context.globalAlpha = 1;
+    context.fillStyle = theme.text;
+    context.fillText(view.groupLabel(row, members), view.indent(trace.depth[row]) + 24, middle);
+    context.restore();
+    context.globalAlpha = 1;
+  }
+
+  paintChosen(row, y) {
+    const { view, theme, context } = this, { width } = view;
+    if (row === view.selected || row === view.hovered) {
+      context.globalAlpha = row === view.selected ? 0.13 : 0.05;
+      context.fillStyle = row === view.selected ? theme.accent : theme.text;
+      context.fillRect(0, y, width, ROW);
+      context.globalAlpha = 1;
+      if (row === view.selected) {
+        context.fillStyle = theme.accent;
+        context.fillRect(0, y, 3, ROW);
+      }
+    }
   }
 
   isDimmed(row) { return this.view.dims && !this.trace.has(row, FLAG.onPath); }
@@ -211,6 +252,8 @@ class Painter {
     if (trace.has(row, FLAG.stopped)) marks.push([trace.statuses[trace.status[row]], theme.text]);
     if (trace.has(row, FLAG.lost)) marks.push(["lost", this.errorColour]);
     if (trace.has(row, FLAG.tied)) marks.push(["≈", theme.text]);
+    if (trace.has(row, FLAG.swapped)) marks.push(["⇄ swapped", this.errorColour]);
+    if (trace.has(row, FLAG.limitIgnored)) marks.push(["limit ignored", this.errorColour]);
     return marks;
   }
 
@@ -266,9 +309,15 @@ class Painter {
   }
 
   paintLabel(row, y, middle, alpha) {
+    const { view, trace } = this, isFolded = view.folded.has(trace.ids[row]);
+    this.paintTree(row, y, middle, isFolded, alpha);
+    this.paintName(row, view.indent(trace.depth[row]) + 24, middle, alpha, isFolded);
+  }
+
+  // What stands before a name: the lines of the tree, the arrow, and the colour of its bar.
+  paintTree(row, y, middle, isFolded, alpha) {
     const { view, trace, theme, context, colours } = this;
-    const indent = view.indent(trace.depth[row]), hasRows = trace.below[row] > 0;
-    const isFolded = view.folded.has(trace.ids[row]);
+    const indent = view.indent(trace.depth[row]), hasRows = trace.below[row] > 0 || view.layout.groupAt(row);
     context.fillStyle = theme.text;
     context.globalAlpha = 0.16;
     for (let depth = 1; depth <= trace.depth[row]; depth++) {
@@ -286,7 +335,6 @@ class Painter {
     context.beginPath();
     context.roundRect(indent + 11, middle - 4, 8, 8, 2);
     context.fill();
-    this.paintName(row, indent + 24, middle, alpha, isFolded);
   }
 
   paintName(row, left, middle, alpha, isFolded) {
@@ -363,7 +411,7 @@ class Painter {
     }
     const hidden = trace.rows - view.layout.count;
     const spans = `${trace.rows.toLocaleString("en")} span${trace.rows === 1 ? "" : "s"}`;
-    context.fillText(hidden ? `${spans}, ${hidden.toLocaleString("en")} folded` : spans, 10, AXIS / 2);
+    context.fillText(hidden ? `${spans}, ${hidden.toLocaleString("en")} not shown` : spans, 10, AXIS / 2);
     context.globalAlpha = 1;
   }
 
@@ -405,6 +453,17 @@ class Painter {
     context.fillStyle = colours[1];
     context.globalAlpha = 0.45;
     context.fill();
+    context.globalAlpha = 0.8;
+    context.strokeStyle = colours[4];
+    context.setLineDash([4, 3]);
+    for (const limit of trace.limits) {
+      if (limit > peak) continue;
+      context.beginPath();
+      context.moveTo(0, y(limit));
+      context.lineTo(width, y(limit));
+      context.stroke();
+    }
+    context.setLineDash([]);
     context.globalAlpha = 1;
     context.fillStyle = this.errorColour;
     for (const row of trace.failures) context.fillRect(Math.floor(x(trace.end[row])) - 1, MINI - 7, 2, 7);
@@ -412,7 +471,8 @@ class Painter {
     context.globalAlpha = 0.7;
     this.font(context, 10);
     context.textBaseline = "top";
-    context.fillText(`running at once, peak ${peak}`, 5, 2);
+    const told = trace.limits.length ? `, limit ${trace.limits.join(", ")}` : "";
+    context.fillText(`running at once, peak ${peak}${told}`, 5, 2);
     return image;
   }
 }

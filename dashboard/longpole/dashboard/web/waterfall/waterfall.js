@@ -1,8 +1,10 @@
 // The view: which part of the trace is looked at, and what mouse and keys do to it.
 const INSTANCES = new WeakMap();
+const GROUPED_FROM = 200;  // rows; fewer can be looked through as they are
 const KEYS = [["↑ ↓", "previous, next span"], ["← →", "fold, unfold; to the parent"], ["Enter", "show details"],
   ["Home End", "first, last span"], ["+ −", "zoom"], ["0", "whole run"], ["z", "zoom to the span"],
   ["p", "next on the critical path"], ["c", "dim the rest"], ["e", "next error"], ["f", "fold all branches"],
+  ["g", "alike rows as one, ×N"],
   ["Ctrl + wheel", "zoom"], ["Shift + wheel, drag", "move in time"], ["Esc", "close this"]];
 
 class Waterfall {
@@ -20,6 +22,8 @@ class Waterfall {
     this.legend = find(".wf-legend");
     this.painter = new Painter(this);
     this.folded = new Set();
+    this.groups = null;  // whether alike rows are shown as one; at first it depends on how many rows
+    this.opened = new Set();
     this.selected = -1;
     this.hovered = -1;
     this.dims = false;
@@ -87,7 +91,8 @@ class Waterfall {
   }
 
   arrange() {
-    this.layout = new Layout(this.trace, this.folded);
+    const groups = this.groups ?? this.trace.rows > GROUPED_FROM;
+    this.layout = new Layout(this.trace, this.folded, group => groups && !this.opened.has(group));
     this.space.style.height = `${this.layout.count * ROW}px`;
     this.invalidate();
   }
@@ -221,6 +226,7 @@ class Waterfall {
     if (!grip || grip.isDrag) return;
     const row = this.rowAt(event);
     if (row < 0) return;
+    if (this.layout.groupAt(row)) return void this.openGroup(row);
     const isOnArrow = this.localX(event) < this.indent(this.trace.depth[row]) + 10;
     if (isOnArrow && this.trace.below[row]) this.toggle(row);
     else this.select(row);
@@ -255,7 +261,8 @@ class Waterfall {
   }
 
   spoken(row) {
-    const trace = this.trace;
+    const trace = this.trace, members = this.layout.groupAt(row);
+    if (members) return `${this.groupLabel(row, members)}, alike; Enter shows them`;
     const parts = [trace.label(row), trace.kinds[trace.kind[row]], durationText(trace.length(row)),
       trace.statuses[trace.status[row]]];
     if (trace.has(row, FLAG.onPath)) parts.push("on the critical path");
@@ -299,11 +306,32 @@ class Waterfall {
 
   unfoldTo(row) {
     if (this.layout.isShown(row)) return;
+    this.opened.add(this.trace.group[row]);
     for (let above = this.trace.parent[row]; above >= 0; above = this.trace.parent[above]) {
       this.folded.delete(this.trace.ids[above]);
+      this.opened.add(this.trace.group[above]);
     }
     this.arrange();
     this.setButtons();
+  }
+
+  openGroup(row) {
+    this.opened.add(this.trace.group[row]);
+    this.arrange();
+    this.mark(row);
+    this.setButtons();
+  }
+
+  // Shows alike rows as one, or, when all are, each by itself.
+  groupAll() {
+    this.groups = !this.layout.members.size;
+    this.opened.clear();
+    this.arrange();
+    this.setButtons();
+  }
+
+  groupLabel(row, members) {
+    return `${this.trace.names[this.trace.name[row]]} ×${members.length.toLocaleString("en")}`;
   }
 
   foldAll() {
@@ -324,12 +352,14 @@ class Waterfall {
 
   leftKey(row) {
     if (row < 0) return;
+    if (this.layout.groupAt(row)) return void this.mark(this.trace.parent[row]);
     if (this.trace.below[row] && !this.folded.has(this.trace.ids[row])) this.toggle(row);
     else if (this.trace.parent[row] >= 0) this.mark(this.trace.parent[row]);
   }
 
   rightKey(row) {
-    if (row >= 0 && this.folded.has(this.trace.ids[row])) this.toggle(row);
+    if (this.layout.groupAt(row)) this.openGroup(row);
+    else if (row >= 0 && this.folded.has(this.trace.ids[row])) this.toggle(row);
     else if (row >= 0 && this.trace.below[row]) this.mark(row + 1);
   }
 
@@ -344,10 +374,11 @@ class Waterfall {
       PageDown: () => this.step(page), PageUp: () => this.step(-page),
       Home: () => this.step(-Infinity), End: () => this.step(Infinity),
       ArrowLeft: () => this.leftKey(this.selected), ArrowRight: () => this.rightKey(this.selected),
-      Enter: () => this.selected >= 0 && this.select(this.selected),
+      Enter: () => this.enterKey(this.selected),
       "+": () => this.act("in"), "=": () => this.act("in"), "-": () => this.act("out"), "−": () => this.act("out"),
       0: () => this.fit(), z: () => this.zoomTo(this.selected), p: () => this.nextOnPath(),
       c: () => this.act("dim"), e: () => this.nextError(), f: () => this.foldAll(),
+      g: () => this.act("group"),
       "?": () => this.act("keys"), Escape: () => this.showKeys(false),
     };
     const action = actions[event.key];
@@ -357,9 +388,15 @@ class Waterfall {
     event.stopPropagation();
   }
 
+  enterKey(row) {
+    if (this.layout.groupAt(row)) this.openGroup(row);
+    else if (row >= 0) this.select(row);
+  }
+
   act(name) {
     ({
       fit: () => this.fit(), in: () => this.zoom(0.6), out: () => this.zoom(1 / 0.6), fold: () => this.foldAll(),
+      group: () => this.groupAll(),
       dim: () => { this.dims = !this.dims; this.invalidate(); },
       next: () => this.nextOnPath(), error: () => this.nextError(), keys: () => this.showKeys(this.keys.hidden),
     })[name]();
@@ -369,6 +406,8 @@ class Waterfall {
   setButtons() {
     const press = (act, isOn) => this.button(act).setAttribute("aria-pressed", String(isOn));
     press("fold", this.folded.size > 0);
+    press("group", this.layout.members.size > 0);
+    this.button("group").disabled = !this.trace.group.some(group => group >= 0);
     press("dim", this.dims);
     press("keys", !this.keys.hidden);
     this.button("error").disabled = this.trace.failures.size === 0;
@@ -428,14 +467,24 @@ class Waterfall {
 
   fillTip(row) {
     const title = document.createElement("b");
-    title.textContent = this.trace.label(row);
-    this.tip.replaceChildren(title, ...this.facts(row).map(([name, value, isBad]) => {
+    const members = this.layout.groupAt(row);
+    title.textContent = members ? this.groupLabel(row, members) : this.trace.label(row);
+    this.tip.replaceChildren(title, ...(members ? this.groupFacts(members) : this.facts(row)).map(([name, value, isBad]) => {
       const line = document.createElement("div"), label = document.createElement("span");
       label.textContent = name;
       line.append(label, value);
       if (isBad) line.className = "wf-bad";
       return line;
     }));
+  }
+
+  // Of a group: how many, how long in the middle and at most.
+  groupFacts(members) {
+    const lengths = members.map(row => this.trace.length(row)).sort((one, other) => one - other);
+    const failed = members.filter(row => this.trace.has(row, FLAG.error)).length;
+    const facts = [["alike", members.length.toLocaleString("en")], ["median", durationText(lengths[lengths.length >> 1])],
+      ["longest", durationText(lengths[lengths.length - 1])], ["click", "shows each"]];
+    return failed ? [...facts, ["failed", String(failed), true]] : facts;
   }
 
   facts(row) {
