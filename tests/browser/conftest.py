@@ -158,7 +158,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
     def open_(
         server: Server,
-        path: str = "/",
+        path: str = "/runs",
         *,
         theme: str = "light",
         width: int = 1440,

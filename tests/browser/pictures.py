@@ -35,7 +35,8 @@ def main() -> int:
         run, span_id = _most_telling_run(store_url)
         with serving(store_url) as server, launched(chromium) as browser:
             for theme in _THEMES:
-                _picture_runs(browser, server.address, theme)
+                _picture_overview(browser, server.address, theme)
+                _picture_runs(browser, f"{server.address}/runs", theme)
                 address = f"{server.address}/run?run={run.run_id}&span={span_id}"
                 _picture_run(browser, address, theme, span_id)
         history_url = f"sqlite:///{Path(folder) / 'history.db'}"
@@ -78,6 +79,14 @@ def _open(browser: Browser, url: str, theme: str) -> Page:
     page = context.new_page()
     page.goto(url)
     return page
+
+
+def _picture_overview(browser: Browser, address: str, theme: str) -> None:
+    page = _open(browser, address, theme)
+    expect(page.locator(".ti-tile")).to_have_count(8)
+    expect(page.locator("[class*='st-key-finding_']").first).to_be_visible()
+    expect(page.locator(".lt tbody tr").first).to_be_visible()
+    _take(page, f"overview-{theme}")
 
 
 def _picture_runs(browser: Browser, address: str, theme: str) -> None:

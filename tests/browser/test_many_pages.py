@@ -116,7 +116,7 @@ def test_a_column_of_the_heat_map_leads_to_its_run(server: Server, open_page: Op
 
 
 def test_two_ticked_runs_are_compared(server: Server, open_page: OpenPage) -> None:
-    page = open_page(server, "/?q=panel")
+    page = open_page(server, "/runs?q=panel")
     first, second = (page.locator(".lt tbody tr").nth(at) for at in (1, 0))
     ids = [one.get_attribute("data-id") for one in (first, second)]
 

@@ -74,7 +74,7 @@ def test_filters_stay_in_the_address(server: Server, open_page: OpenPage) -> Non
 
 
 def test_the_box_takes_the_filter_language(server: Server, open_page: OpenPage) -> None:
-    page = open_page(server, "/?q=status%3Aerror")
+    page = open_page(server, "/runs?q=status%3Aerror")
     rows = page.locator(".lt tbody tr")
     expect(rows).to_have_count(1)
     expect(rows.first).to_contain_text("triage")
@@ -85,7 +85,7 @@ def test_the_box_takes_the_filter_language(server: Server, open_page: OpenPage) 
 
 
 def test_the_status_filter_shows_failures_only(server: Server, open_page: OpenPage) -> None:
-    page = open_page(server, "/?status=error")
+    page = open_page(server, "/runs?status=error")
 
     rows = page.locator(".lt tbody tr")
     expect(rows).to_have_count(1)
@@ -93,7 +93,7 @@ def test_the_status_filter_shows_failures_only(server: Server, open_page: OpenPa
 
 
 def test_a_filter_that_fits_nothing_says_so(server: Server, open_page: OpenPage) -> None:
-    page = open_page(server, "/?q=nothing-of-that-name")
+    page = open_page(server, "/runs?q=nothing-of-that-name")
 
     expect(page.get_by_text("No run matches these filters.")).to_be_visible()
 
@@ -113,7 +113,7 @@ def test_a_header_sorts_all_runs_not_only_those_of_the_page(
 
 
 def test_the_second_page_holds_the_rest(server: Server, open_page: OpenPage) -> None:
-    page = open_page(server, "/?page=2")
+    page = open_page(server, "/runs?page=2")
 
     expect(page.locator(".lt tbody tr")).to_have_count(14)
 

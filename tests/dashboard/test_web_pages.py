@@ -42,10 +42,16 @@ def test_an_empty_store_shows_how_to_begin(store_url: str) -> None:
     assert "LongpoleHandler()" in app.code[0].value
 
 
+def _runs_page() -> None:
+    from longpole.dashboard.web.views import runs
+
+    runs.page()
+
+
 def test_the_list_shows_a_run(store_url: str) -> None:
     record(store_url, stories.panel(1))
 
-    app = _app().run()
+    app = AppTest.from_function(_runs_page, default_timeout=30).run()
     assert not app.exception
     assert len(_tables(app)) == 1
     assert any("1 runs" in caption.value or "1 run" in caption.value for caption in app.caption)

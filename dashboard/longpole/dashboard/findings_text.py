@@ -11,11 +11,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
+from longpole.analysis.change_text import describe
 from longpole.analysis.findings import Finding, GainOf, Rule
 from longpole.dashboard import words
 from longpole.dashboard.places import fan_out_label, place_label
 
 _AS_MUCH_AS_NOTHING_NS: Final = 500
+_ID_SHOWN: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,16 @@ def finding_text(finding: Finding) -> FindingText:
         evidence=f"{say.because}; {_looked_at(finding)}",
         advice=say.advice,
     )
+
+
+def next_commands(finding: Finding) -> tuple[str, ...]:
+    """Return the commands that show more, the most telling first."""
+    run = finding.run_ids[0][:_ID_SHOWN]
+    show = f"longpole show {run}"
+    if not finding.changes:
+        return (show,)
+    asked = " ".join(f"--change {words.shell_word(describe(one))}" for one in finding.changes)
+    return (f"longpole what-if {run} {asked}", show)
 
 
 @dataclass(frozen=True, slots=True)

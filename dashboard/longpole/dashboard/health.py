@@ -109,6 +109,16 @@ def _of_store(store: Store, now_ns: int, *, is_thorough: bool) -> Iterator[Findi
     yield _unpriced(store, now_ns)
 
 
+def losses(store: Store, *, now_ns: int) -> tuple[Finding, ...]:
+    """Return what was lost of late or has not come in yet: spans, and runs with their process.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    found = (_drops(store), _spool(store), _lost(store, now_ns))
+    return tuple(one for one in found if one.verdict is not Verdict.OK)
+
+
 def _packages() -> Finding:
     versions = [f"python {platform.python_version()}"]
     for package in _PACKAGES:

@@ -29,6 +29,10 @@ CACHE: Final = (
     "tokens that the provider had cached at the difference of the two prices"
 )
 BOUND: Final = "The branch that the runs waited for longest, and its share of the wall"
+BRANCH_SHARE: Final = (
+    "What all runs together waited for: each stretch of a critical path belongs to the innermost "
+    "branch around it, so the shares add up to the walls"
+)
 CONTRIBUTION: Final = (
     "Own time on the critical path, in the mean over all runs; contributions add up to the mean "
     "wall"

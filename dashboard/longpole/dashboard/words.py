@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
@@ -187,6 +188,15 @@ def plain(text: str) -> str:
     'red\\x1b[31m\\n'
     """
     return _CONTROL.sub(lambda found: ascii(found.group())[1:-1], text)
+
+
+def shell_word(text: str) -> str:
+    """Return text as one word of a command that can be copied into a shell.
+
+    >>> shell_word("gemini:faster=2"), shell_word("my chain")
+    ('gemini:faster=2', "'my chain'")
+    """
+    return shlex.quote(plain(text))
 
 
 def shortened(text: str, most: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 import time
 from collections.abc import Sequence
@@ -11,13 +10,12 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from longpole.analysis.change_text import describe
 from longpole.analysis.findings import Finding
 from longpole.dashboard import words
 from longpole.dashboard.cli.options import parsed_filter, write_json
 from longpole.dashboard.cli.terminal import console
 from longpole.dashboard.findings_document import findings_document
-from longpole.dashboard.findings_text import finding_text
+from longpole.dashboard.findings_text import finding_text, next_commands
 from longpole.dashboard.found import Found, found_in, left_out_of
 from longpole.dashboard.prices import price_book
 from longpole.dashboard.sampled import chain_named
@@ -25,7 +23,6 @@ from longpole.storage import RunQuery, Store, open_store
 
 _NEWEST_OF_A_CHAIN: Final = 100
 _TOLD_OF_A_CHAIN: Final = 3
-_ID_SHOWN: Final = 8
 
 
 def answer_findings(
@@ -79,7 +76,7 @@ def print_top(store: Store, chain: str, query: RunQuery, out: Console) -> None:
         _print_item("  ", finding_text(finding).sentence, out)
     left = len(found.findings) - _TOLD_OF_A_CHAIN
     more = f"{left} more and how" if left > 0 else "how"
-    out.print(Text(f"  {more}: longpole findings {_quoted(chain)}", style="dim"))
+    out.print(Text(f"  {more}: longpole findings {words.shell_word(chain)}", style="dim"))
 
 
 # --- parts --------------------------------------------------------------------------------------
@@ -112,19 +109,9 @@ def _print_finding(number: int, finding: Finding, out: Console) -> None:
     _print_item("   ", text.sentence, out)
     _print_item("   ", text.evidence, out, style="dim")
     _print_item("   try: ", text.advice, out)
-    for command in _next(finding):
+    for command in next_commands(finding):
         # Not wrapped, so that it can be copied.
         out.print(Text(f"   {command}", style="dim"), soft_wrap=True)
-
-
-def _next(finding: Finding) -> list[str]:
-    """Return the commands that show more."""
-    run = finding.run_ids[0][:_ID_SHOWN]
-    commands = []
-    if finding.changes:
-        asked = " ".join(f"--change {_quoted(describe(one))}" for one in finding.changes)
-        commands.append(f"longpole what-if {run} {asked}")
-    return [*commands, f"longpole show {run}"]
 
 
 def _print_rest(found: Found, shown: Sequence[Finding], out: Console) -> None:
@@ -148,7 +135,3 @@ def _print_item(head: str, text: str, out: Console, *, style: str = "") -> None:
     )
     for line in lines:
         out.print(Text(line, style=style))
-
-
-def _quoted(text: str) -> str:
-    return shlex.quote(words.plain(text))

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from longpole.dashboard.web.views import chains, compare, cost, failures, run, runs, settings
+from longpole.dashboard.web.views import (
+    chains,
+    compare,
+    cost,
+    failures,
+    overview,
+    run,
+    runs,
+    settings,
+)
 
 st.set_page_config(
     page_title="Longpole",
@@ -21,7 +30,14 @@ def _run() -> None:
     run.page(open_run=_open_run, runs_page=runs_page)
 
 
-runs_page = st.Page(runs.page, title="Runs", icon=":material/list:", url_path="runs", default=True)
+def _overview() -> None:
+    overview.page(run_page=run_page, chains_page=chains_page)
+
+
+overview_page = st.Page(
+    _overview, title="Overview", icon=":material/home:", url_path="overview", default=True
+)
+runs_page = st.Page(runs.page, title="Runs", icon=":material/list:", url_path="runs")
 chains_page = st.Page(chains.page, title="Chains", icon=":material/hub:", url_path="chains")
 compare_page = st.Page(
     compare.page, title="Compare", icon=":material/compare_arrows:", url_path="compare"
@@ -37,6 +53,7 @@ settings_page = st.Page(
 
 st.navigation(
     [
+        overview_page,
         runs_page,
         chains_page,
         compare_page,

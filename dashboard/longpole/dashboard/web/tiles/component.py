@@ -1,0 +1,55 @@
+"""Registers the tiles with Streamlit and mounts them.
+
+Small pictures without axes: some lines of SVG for all of them together, where a chart library would
+be loaded and run once for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from longpole.dashboard.overview import Tile
+
+_HERE = Path(__file__).parent
+
+
+def _text(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+_component = st.components.v2.component(
+    "longpole_tiles", html=_text("tiles.html"), css=_text("tiles.css"), js=_text("tiles.js")
+)
+
+
+def tiles(shown: Sequence[Tile], *, hrefs: Mapping[str, str], key: str) -> None:
+    """Show tiles.
+
+    Args:
+        shown: what to show; the same tiles are not sent again.
+        hrefs: address of the page about each topic; a tile about another one leads nowhere.
+        key: unique on the page.
+    """
+    _component(data=payload(shown, hrefs), key=key)
+
+
+def payload(shown: Sequence[Tile], hrefs: Mapping[str, str]) -> dict[str, Any]:
+    """Return the tiles as JSON values for the browser."""
+    return {
+        "tiles": [
+            {
+                "label": tile.label,
+                "value": tile.value,
+                "meaning": tile.meaning,
+                "href": hrefs.get(tile.topic),
+                "shape": tile.shape.value,
+                "last": tile.last,
+                "points": [[point.height, point.told] for point in tile.points],
+            }
+            for tile in shown
+        ]
+    }
