@@ -123,6 +123,11 @@ def test_two_ticked_runs_are_compared(server: Server, open_page: OpenPage) -> No
     first.locator("input").check()
     second.locator("input").check()
     expect(page.get_by_text("2 chosen")).to_be_visible()
+    third = page.locator(".lt tbody tr").nth(2)
+    third.locator("input").check()
+    several = page.get_by_role("link", name="Chains of these")
+    expect(several).to_have_attribute("href", re.compile(f"chains\\?q=id%3A{ids[0]}%2C{ids[1]}%2C"))
+    third.locator("input").uncheck()
     page.get_by_role("link", name="Compare").last.click()
 
     expect(page).to_have_url(re.compile(f"/compare\\?a={ids[0]}&b={ids[1]}"))
@@ -155,6 +160,10 @@ def test_two_sets_are_told_apart_only_beyond_chance(server: Server, open_page: O
     box.press("Enter")
     expect(page.get_by_text("as long as before: p50 2.30 s → 2.30 s")).to_be_visible()
     expect(page).to_have_url(re.compile("after=name%3Apanel"))
+    _press(page, "two runs")
+    expect(page.get_by_text("Name two runs, or tick two of them")).to_be_visible()
+    _press(page, "two sets of runs")
+    expect(page.get_by_role("textbox", name="After")).to_be_visible()
 
 
 def test_costs_are_told_apart_by_what_the_reader_chooses(

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from threading import Lock
 from typing import Final, TypeVar
 
 import streamlit as st
@@ -117,6 +118,8 @@ class _Shelf:
     """Samples of single runs, those that were taken longest ago dropped when there are many."""
 
     def __init__(self) -> None:
+        # Sessions that ask at once would else take the same samples twice.
+        self._lock = Lock()
         self._sampler = Sampler()
         self._kept: dict[tuple[object, ...], RunSample | None] = {}
 
@@ -125,10 +128,14 @@ class _Shelf:
         costs = row.summary or {}
         version = (row.run_id, row.end_ns, row.spans, row.status,
                    costs.get("cost_usd"), costs.get("unpriced_calls"))  # fmt: skip
+        with self._lock:
+            return self._looked_up(version, row.run_id)
+
+    def _looked_up(self, version: tuple[object, ...], run_id: str) -> RunSample | None:
         if version not in self._kept:
             while len(self._kept) >= _KEPT_MOST:
                 self._kept.pop(next(iter(self._kept)), None)
-            self._kept[version] = self._taken(row.run_id)
+            self._kept[version] = self._taken(run_id)
         return self._kept[version]
 
     def _taken(self, run_id: str) -> RunSample | None:
