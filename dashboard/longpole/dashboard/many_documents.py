@@ -247,6 +247,7 @@ def _error(error: ErrorGroup) -> Json:
         "message": error.message,
         "example": error.example,
         "is_rate_limit": error.is_rate_limit,
+        "models": list(error.models),
         "count": error.count,
         "runs": error.runs,
         "rate": float(error.rate),

@@ -55,42 +55,16 @@ class Asked:
 def bar(token: int, *, asks_status: bool = False, asks_newest: bool = True) -> Asked:
     """Draw the boxes and return what they say."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        text = st.text_input(
-            "Filter",
-            key="q",
-            bind="query-params",
-            placeholder="name, error, status:error wall>2s …",
-            help=FILTER_HELP,
-            icon=":material/search:",
-            live="300ms",
-            width=256,
-        )
-        name = st.selectbox(
-            "Chain",
-            queries.chain_names(token),
-            index=None,
-            key=CHAIN,
-            bind="query-params",
-            placeholder="all",
-            accept_new_options=True,
-            width=176,
-        )
-        period = st.selectbox(
-            "Started",
-            tuple(_PERIODS),
-            index=None,
-            key="period",
-            bind="query-params",
-            placeholder="any time",
-            width=146,
-        )
+        text = _text()
+        name = _chain(token)
+        period = _period()
         status = _status() if asks_status else []
         newest = _newest() if asks_newest else NEWEST
     query = RunQuery(
         name=name,
         status=tuple(Status(value) for value in status),
         since_ns=None if period is None else _since_ns(_PERIODS[period]),
-        where=where(text or ""),
+        where=where(text),
     )
     return Asked(query=query, newest=newest)
 
@@ -99,6 +73,45 @@ def question(token: int) -> Question:
     """Draw the boxes and return which runs a page is about."""
     asked = bar(token)
     return Question(query=asked.query, newest=asked.newest, token=token)
+
+
+def _text() -> str:
+    text = st.text_input(
+        "Filter",
+        key="q",
+        bind="query-params",
+        placeholder="name, error, status:error wall>2s …",
+        help=FILTER_HELP,
+        icon=":material/search:",
+        live="300ms",
+        width=256,
+    )
+    return text or ""
+
+
+def _chain(token: int) -> str | None:
+    return st.selectbox(
+        "Chain",
+        queries.chain_names(token),
+        index=None,
+        key=CHAIN,
+        bind="query-params",
+        placeholder="all",
+        accept_new_options=True,
+        width=176,
+    )
+
+
+def _period() -> str | None:
+    return st.selectbox(
+        "Started",
+        tuple(_PERIODS),
+        index=None,
+        key="period",
+        bind="query-params",
+        placeholder="any time",
+        width=146,
+    )
 
 
 def _status() -> list[str]:
