@@ -51,7 +51,8 @@ def spending_of(found: RunAnalysis) -> tuple[Spending, ...]:
     timeline = normalise(found.run, now_ns=found.now_ns)
     branches = _branches(found.run)
     wasted = _wasted(found)
-    calls = [timeline.spans[number] for number in sorted(calls_of(timeline))]
+    calls = [timeline.spans[number] for number in calls_of(timeline)]
+    calls.sort(key=lambda call: (call.start_ns, call.span_id))
     return tuple(
         Spending(
             span=found.run.span_by_id[call.span_id],

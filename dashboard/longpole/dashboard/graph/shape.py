@@ -4,8 +4,10 @@ Children of a span are put into stages, one after the other: by superstep or pla
 where the framework told it, else by time; what overlaps or belongs to one fan-out is one stage.
 Alike branches (`score[0]`, `score[1]`, …) are one step ×N, and so are their children. Steps are
 opened from the root on, those that the run waited for longest first, until enough are seen; the
-others stay closed and say how much they hold. A step that only wraps one other is that one.
-Prompts and parsers that took next to no time are left out.
+others stay closed and say how much they hold. A step that only wraps one other is that one. Of very
+many different steps side by side, or stages one after the other, those that count most are shown
+and the rest is put together as "others". Prompts and parsers that took next to no time are left
+out.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Final
 
 from longpole.analysis.positions import Position, positions_of
@@ -23,6 +26,8 @@ STEPS_MOST: Final = 60
 """So many steps are opened at most."""
 _STAGES_MOST: Final = 30
 """A loop of more turns than this is shown as one turn, ×N."""
+_BESIDE_MOST: Final = 24
+OTHERS: Final = "others"
 _JITTER_NS: Final = 1_000_000
 _NEXT_TO_NOTHING: Final = 0.005
 _HELPERS: Final = frozenset({Kind.PROMPT, Kind.PARSER})
@@ -74,11 +79,18 @@ def shape_of(found: RunAnalysis, *, most: int = STEPS_MOST) -> Step:
         shaping.open(step)
         for inner in _inside(step):
             seen += 1
+            if inner.label == OTHERS:
+                continue
             number += 1
             heapq.heappush(waiting, (-inner.on_path_ns, -inner.total_ns, number, inner))
     for *_, step in waiting:
         step.hidden = shaping.below(step)
     return root
+
+
+def _weight(step: Step) -> tuple[int, int]:
+    """Return what sorts steps, those that count most first."""
+    return -step.on_path_ns, -step.total_ns
 
 
 def _inside(step: Step) -> Iterator[Step]:
@@ -132,13 +144,50 @@ class _Shaping:
                     columns[at].setdefault(self._label(child), []).append(child)
         if len(columns) > _STAGES_MOST:
             columns, supersteps = _looped(columns), []
-        step.stages = [
+        stages = [
             Stage(
-                steps=[self.step(label, spans) for label, spans in column.items()],
+                steps=self._fewer([self.step(label, spans) for label, spans in column.items()]),
                 superstep=supersteps[at] if at < len(supersteps) else None,
             )
             for at, column in enumerate(columns)
         ]
+        step.stages = self._shorter(stages)
+
+    def _fewer(self, steps: list[Step]) -> list[Step]:
+        """Return steps side by side, those that count least as one."""
+        if len(steps) <= _BESIDE_MOST:
+            return steps
+        kept = {id(step) for step in sorted(steps, key=_weight)[: _BESIDE_MOST - 1]}
+        rest = [step for step in steps if id(step) not in kept]
+        return [*(step for step in steps if id(step) in kept), self._others(rest)]
+
+    def _shorter(self, stages: list[Stage]) -> list[Stage]:
+        """Return stages, every stretch of those that count least as one."""
+        if len(stages) <= _STAGES_MOST:
+            return stages
+        heaviest = sorted(stages, key=lambda stage: min(_weight(step) for step in stage.steps))
+        kept = {id(stage) for stage in heaviest[: _STAGES_MOST // 2]}
+        shorter: list[Stage] = []
+        for is_kept, some in groupby(stages, key=lambda stage: id(stage) in kept):
+            if is_kept:
+                shorter.extend(some)
+            else:
+                rest = [step for stage in some for step in stage.steps]
+                shorter.append(Stage(steps=[self._others(rest) if len(rest) > 1 else rest[0]]))
+        return shorter
+
+    def _others(self, steps: Sequence[Step]) -> Step:
+        """Return different steps as one; it is not opened, what is in it is counted."""
+        others = Step(
+            label=OTHERS,
+            spans=[span for step in steps for span in step.spans],
+            on_path_ns=sum(step.on_path_ns for step in steps),
+            total_ns=sum(step.total_ns for step in steps),
+        )
+        others.hidden = self.below(others) + sum(
+            len(step.spans) * len(step.wraps) for step in steps
+        )
+        return others
 
     def below(self, step: Step) -> int:
         """Return how many spans lie below those of a step."""
