@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from longpole.dashboard import words
 from longpole.dashboard.palette import ERROR_COLOURS, FAMILY_COLOURS, Family
+from longpole.dashboard.web.views.run import TABS
 from longpole.model import Kind
 from tests.browser import stories
 from tests.browser.conftest import (
@@ -30,6 +31,15 @@ pytestmark = pytest.mark.browser
 
 _CLAUDE = next(span for span in PANEL.spans if span.branch == "claude")
 _CLAUDE_CALL = next(span for span in PANEL.children(_CLAUDE.span_id) if span.model is not None)
+
+
+_SHOWN = {
+    "Waterfall": ".wf",
+    "Concurrency": ".js-plotly-plot",
+    "What-if": ".js-plotly-plot",
+    "Graph": ".lg-box",
+    "Raw": '[data-testid="stJson"]',
+}
 
 
 def _path(run_id: str, **more: str) -> str:
@@ -178,7 +188,7 @@ def test_content_is_shown_as_text(server: Server, open_page: OpenPage) -> None:
     expect(page.locator("code i, code b")).to_have_count(0)
 
 
-@pytest.mark.parametrize("tab", ["Waterfall", "Critical path", "Branches", "Concurrency", "Spans"])
+@pytest.mark.parametrize("tab", TABS)
 def test_text_from_traces_never_becomes_markup(
     server: Server, open_page: OpenPage, tab: str
 ) -> None:
@@ -188,7 +198,7 @@ def test_text_from_traces_never_becomes_markup(
     expect(heading).to_be_visible()
     assert heading.inner_text().replace(words.WORD_JOINER, "") == stories.CANARY
     expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
-    shown = {"Waterfall": ".wf", "Concurrency": ".js-plotly-plot"}.get(tab, ".lt tbody tr")
+    shown = _SHOWN.get(tab, ".lt tbody tr")
     expect(page.locator(shown).first).to_be_visible()
     # The page watches for requests: an image or a prefetched link would be an offence.
     expect(page.locator("img[src*='127.0.0.1:1/']")).to_have_count(0)
@@ -232,12 +242,28 @@ def test_the_spans_table_says_what_the_waterfall_draws(server: Server, open_page
     expect(rows.nth(2)).to_contain_text("claude · RunnableSequence")
 
 
-def test_a_thousand_spans_are_drawn_and_can_be_folded(server: Server, open_page: OpenPage) -> None:
+def test_a_thousand_spans_are_drawn_alike_ones_as_one_and_can_be_folded(
+    server: Server, open_page: OpenPage
+) -> None:
     drawing = Drawing(open_page(server, _path(WIDE.run_id)))
 
     assert drawing.state()["rows"] == len(WIDE.spans)
-    drawing.press("f")
+    assert drawing.state()["shown"] < 30
+    drawing.press("ArrowDown", "ArrowDown", "ArrowDown", "Enter")
+    assert drawing.state()["shown"] == len(WIDE.spans)
+    drawing.press("g")
+    assert drawing.state()["shown"] < 30
+    drawing.press("g", "f")
     assert drawing.state()["shown"] == 332
+
+
+def test_a_jump_to_a_span_opens_the_group_it_is_in(server: Server, open_page: OpenPage) -> None:
+    inside = next(span for span in WIDE.spans if span.branch == "200")
+    drawing = Drawing(open_page(server, _path(WIDE.run_id, span=inside.span_id)))
+
+    state = drawing.state()
+    assert state["selected"] == inside.span_id
+    assert state["shown"] == len(WIDE.spans)
 
 
 def test_an_unknown_run_is_explained_with_a_way_back(server: Server, open_page: OpenPage) -> None:

@@ -15,7 +15,9 @@ def tab(found: RunAnalysis) -> None:
     mean = facts.work_ns / facts.wall_ns if facts.wall_ns else 0.0
     st.caption(
         f"At most {facts.peak_concurrency:,} spans at work at once, {mean:.1f} on average · "
-        f"{words.share(facts.efficiency_ratio)} of what was allowed was used"
+        f"{words.share(facts.efficiency_ratio)} of what was allowed was used · nothing at work for "
+        f"{words.share(found.breakdown.idle_ratio)} of the time, one span alone for "
+        f"{words.share(found.breakdown.serial_ratio)}"
     )
     st.plotly_chart(
         figures.concurrency(found, theme()),

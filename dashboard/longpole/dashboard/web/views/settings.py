@@ -210,6 +210,8 @@ def _prices() -> None:
     else:
         st.text(f"Public prices only; yours would be in {prices_path()}")
     try:
+        # What was not looked at yet has no price either, and nobody would know.
+        queries.settle_new_runs()
         models = _unpriced(queries.store_url(), queries.state().token)
     except LongpoleError as error:
         st.code(str(error), language=None, wrap_lines=True)
