@@ -10,14 +10,13 @@ import pytest
 from longpole.dashboard.settle import settle
 from longpole.model import Kind, Run, Span, Status, Usage
 from longpole.model.pricing import PriceBook
-from longpole.storage import Recorder, RunQuery, open_store
+from longpole.storage import Recorder, RunQuery, Store, open_store
 from longpole.storage.filter_text import parse
 from longpole.storage.rows import events_from_run, events_from_span
-from longpole.storage.sqlite import SqliteStore
 from tests.small_runs import bare_run
 
 
-def filled(store: SqliteStore) -> SqliteStore:
+def filled(store: Store) -> Store:
     recorder = Recorder(recorder_id="0" * 16, pid=1, host="here")
     for number in range(1, 121):
         store.write(recorder, events_from_run(bare_run(number, number)))
@@ -25,13 +24,13 @@ def filled(store: SqliteStore) -> SqliteStore:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
+def store(tmp_path: Path) -> Iterator[Store]:
     opened = filled(open_store(str(tmp_path / "runs.db"), mode="write"))
     yield opened
     opened.close()
 
 
-def test_no_more_runs_are_settled_than_asked_for_newest_first(store: SqliteStore) -> None:
+def test_no_more_runs_are_settled_than_asked_for_newest_first(store: Store) -> None:
     assert settle(store, book=PriceBook(), now_ns=0, limit=60) == 60
 
     rows = store.list_runs(RunQuery(limit=120)).rows
@@ -69,7 +68,7 @@ def test_a_summary_is_renewed_when_spans_arrive_late(tmp_path: Path) -> None:
     store.close()
 
 
-def test_whole_runs_are_loaded_in_the_order_asked_for(store: SqliteStore) -> None:
+def test_whole_runs_are_loaded_in_the_order_asked_for(store: Store) -> None:
     run_ids = store.run_ids(RunQuery())[::7]
     asked = [*run_ids, "no such run", *run_ids[:2]]
 
@@ -79,7 +78,7 @@ def test_whole_runs_are_loaded_in_the_order_asked_for(store: SqliteStore) -> Non
 
 
 def test_a_run_that_cannot_be_loaded_does_not_hold_up_the_others(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_runs = store.load_runs
     gone = {f"{number:032x}" for number in (120, 119, 60)}

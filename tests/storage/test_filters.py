@@ -20,7 +20,7 @@ from longpole.dashboard.settle import settle
 from longpole.model import Role, Run, Span, SpanError, Status, semconv
 from longpole.model.errors import FilterError, SettingsError
 from longpole.model.pricing import PriceBook
-from longpole.storage import Recorder, RunQuery, SpanStart, lists, open_store
+from longpole.storage import Recorder, RunQuery, SpanStart, Store, lists, open_store
 from longpole.storage.filter_sql import condition
 from longpole.storage.filter_text import describe, parse
 from longpole.storage.filters import (
@@ -47,7 +47,6 @@ from longpole.storage.filters import (
     Words,
 )
 from longpole.storage.rows import events_from_run
-from longpole.storage.sqlite import SqliteStore
 from longpole.tracer import LongpoleHandler
 from longpole.tracer.demo import run_scenes
 from tests.strategies import BEGIN_NS, MS, any_runs, recorded_runs
@@ -317,7 +316,7 @@ class Known:
     contents: tuple[str, ...]
 
 
-def everything(store: SqliteStore) -> list[Known]:
+def everything(store: Store) -> list[Known]:
     known = []
     for row in store.list_runs(RunQuery(limit=1000)).rows:
         about = row.summary
@@ -490,7 +489,7 @@ def holds(said: Filter, known: Known) -> bool:
             return known.run.root.start_ns < at_ns
 
 
-def found_by(store: SqliteStore, said: Filter) -> set[str]:
+def found_by(store: Store, said: Filter) -> set[str]:
     query = RunQuery(where=said, limit=1000)
     page = store.list_runs(query)
     listed = {row.run_id for row in page.rows}
@@ -509,7 +508,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def demo(folder: Path) -> Iterator[SqliteStore]:
+def demo(folder: Path) -> Iterator[Store]:
     """The demo's runs, settled, but for one."""
     path = str(folder / "demo.db")
     handler = LongpoleHandler(path)
@@ -523,14 +522,14 @@ def demo(folder: Path) -> Iterator[SqliteStore]:
 
 
 @pytest.fixture(scope="module")
-def known_demo(demo: SqliteStore) -> list[Known]:
+def known_demo(demo: Store) -> list[Known]:
     return everything(demo)
 
 
 @given(said=FILTERS)
 @settings(max_examples=150)
 def test_sql_finds_the_demo_runs_that_a_filter_means(
-    demo: SqliteStore, known_demo: list[Known], said: Filter
+    demo: Store, known_demo: list[Known], said: Filter
 ) -> None:
     assert found_by(demo, said) == meant_by(known_demo, said)
 
@@ -610,7 +609,7 @@ def test_sql_finds_the_runs_that_a_filter_means_in_any_store(
     ],
 )
 def test_the_demo_runs_are_found_by_what_happened_in_them(
-    demo: SqliteStore, text: str, names: set[str]
+    demo: Store, text: str, names: set[str]
 ) -> None:
     said = parse(text, now_ns=time.time_ns())
 
@@ -618,7 +617,7 @@ def test_the_demo_runs_are_found_by_what_happened_in_them(
 
 
 def test_a_number_that_is_not_known_matches_no_comparison_but_its_opposite(
-    demo: SqliteStore,
+    demo: Store,
 ) -> None:
     (unsettled,) = found_by(demo, read("-has:cost"))
 
@@ -627,7 +626,7 @@ def test_a_number_that_is_not_known_matches_no_comparison_but_its_opposite(
     assert unsettled in found_by(demo, read("-(cost>=0 cost<1)"))
 
 
-def test_a_filter_narrows_what_the_rest_of_the_query_asks_for(demo: SqliteStore) -> None:
+def test_a_filter_narrows_what_the_rest_of_the_query_asks_for(demo: Store) -> None:
     said = read("status:error OR has:retry")
     page = demo.list_runs(RunQuery(where=said, name="enrich-lead", text="enrich"))
 
@@ -689,7 +688,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("value", HOSTILE)
 @pytest.mark.parametrize("field", ["", *(f"{field}:" for field in TextField)])
-def test_a_value_is_never_more_than_a_value(demo: SqliteStore, field: str, value: str) -> None:
+def test_a_value_is_never_more_than_a_value(demo: Store, field: str, value: str) -> None:
     said = read(field + quoted(value))
     sql, values = condition(said, status="status")
 
@@ -700,7 +699,7 @@ def test_a_value_is_never_more_than_a_value(demo: SqliteStore, field: str, value
     assert demo.state().runs > 10
 
 
-def test_the_largest_filter_is_one_that_the_store_can_answer(demo: SqliteStore) -> None:
+def test_the_largest_filter_is_one_that_the_store_can_answer(demo: Store) -> None:
     longest = " ".join([f'name:"{"ǆ" * VALUE_LIMIT}"'] * TERM_LIMIT)
     innermost = "error:a,b kind:other x OR -has:lost,cost"
     deepest = "-(a OR " * NESTING_LIMIT + innermost + ")" * NESTING_LIMIT

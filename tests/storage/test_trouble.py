@@ -134,7 +134,7 @@ def test_a_path_that_cannot_be_written_drops_and_counts(
             open_store(str(tmp_path / "file" / "runs.db"), mode=mode).list_runs(RunQuery())
 
 
-@pytest.mark.parametrize("url", ["mongodb://x", "clickhouse://localhost/x", "chdb:///x"])
+@pytest.mark.parametrize("url", ["mongodb://x", "clickhouse:///x", "chdb://x"])
 def test_urls_of_other_stores_are_refused(url: str) -> None:
     with pytest.raises(SettingsError):
         Writer(url)

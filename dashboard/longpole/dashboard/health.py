@@ -18,9 +18,10 @@ from longpole.dashboard import words
 from longpole.dashboard.prices import price_book
 from longpole.model.errors import LongpoleError, StoreError
 from longpole.model.run import Status
-from longpole.model.settings import VARIABLES
+from longpole.model.settings import LONGPOLE_STORE, VARIABLES
 from longpole.storage import RunQuery, Store
 from longpole.storage.filter_text import parse
+from longpole.storage.urls import is_clickhouse, shown_url
 
 _PACKAGES: Final = (
     "longpole",
@@ -31,6 +32,8 @@ _PACKAGES: Final = (
     "streamlit",
     "plotly",
     "sqlite-utils",
+    "clickhouse-connect",
+    "chdb",
     "genai-prices",
 )
 _MUCH_LOG_BYTES: Final = 256_000_000
@@ -130,7 +133,11 @@ def _packages() -> Finding:
 
 
 def _settings(environ: Sequence[tuple[str, str]]) -> Finding:
-    told = ", ".join(f"{name}={value}" for name, value in environ if name in VARIABLES)
+    told = ", ".join(
+        f"{name}={shown_url(value) if name == LONGPOLE_STORE and is_clickhouse(value) else value}"
+        for name, value in environ
+        if name in VARIABLES
+    )
     unknown = [
         name for name, _ in environ if name.startswith("LONGPOLE_") and name not in VARIABLES
     ]
@@ -171,7 +178,8 @@ def _room(path: Path) -> Finding:
 def _contents(store: Store) -> Finding:
     state, size = store.state(), store.size()
     told = (
-        f"{store.url}: {words.count(state.runs, 'run')}, {words.count(state.spans, 'span')}, "
+        f"{shown_url(store.url)}: {words.count(state.runs, 'run')}, "
+        f"{words.count(state.spans, 'span')}, "
         f"{words.size(size.total_bytes)}"
     )
     if size.free_bytes > size.used_bytes:

@@ -15,18 +15,27 @@ from longpole.analysis.result import RunAnalysis
 from longpole.dashboard.documents import run_object
 from longpole.model.errors import BrokenLawError, StoreError
 from longpole.model.pricing import PriceBook, price_run
-from longpole.storage import RunSummary, Store, open_store
+from longpole.storage import ALL_RUNS, RunSummary, Share, Store, open_store
 
 EVERY_RUN: Final = 1_000_000_000
 """A limit that no store reaches."""
 _BATCH: Final = 200
 
 
-def settle(store: Store, *, book: PriceBook, now_ns: int, limit: int) -> int:
+def settle(
+    store: Store, *, book: PriceBook, now_ns: int, limit: int, share: Share = ALL_RUNS
+) -> int:
     """Compute and keep the summaries of up to `limit` runs, newest first; return of how many.
 
     As many runs are then indexed, so that filters and words find them quickly. A run that cannot be
     loaded does not hold up the others; it stays without a summary.
+
+    Args:
+        store: open for writing.
+        book: what calls cost.
+        now_ns: the moment that running spans are looked at.
+        limit: how many at most.
+        share: only these runs.
 
     Raises:
         StoreUnavailableError: the store cannot be read or written.
@@ -35,7 +44,7 @@ def settle(store: Store, *, book: PriceBook, now_ns: int, limit: int) -> int:
     settled = 0
     while settled < limit:
         # What has failed is listed again, before what is older.
-        listed = store.unsettled_runs(len(failed) + min(_BATCH, limit - settled))
+        listed = store.unsettled_runs(len(failed) + min(_BATCH, limit - settled), share)
         waiting = dict(found for found in listed if found not in failed)
         if not waiting:
             break

@@ -11,7 +11,9 @@
     ├── BrokenLawError           a conservation law does not hold (a bug, or a hand-made Run)
     ├── StoreError               the store cannot do what was asked
     │   ├── StoreUnavailableError    cannot be opened, read or written here and now
-    │   │   └── OlderSchemaError         an older Longpole wrote it; to be brought up to date
+    │   │   ├── OlderSchemaError         an older Longpole wrote it; to be brought up to date
+    │   │   └── MissingTableError        a table of the store has not been made yet
+    │   ├── UnsupportedByStoreError  this kind of store has another way to do it
     │   ├── NotAStoreError           the file is no Longpole database; it is left as it is
     │   ├── NewerSchemaError         written by a newer Longpole; it is left as it is
     │   └── CorruptStoreError        the database file is damaged; it is left as it is
@@ -96,6 +98,14 @@ class StoreUnavailableError(StoreError):
 
 class OlderSchemaError(StoreUnavailableError):
     """The database was written by an older Longpole and has to be brought up to date first."""
+
+
+class MissingTableError(StoreUnavailableError):
+    """A table of the store, or its database, has not been made yet."""
+
+
+class UnsupportedByStoreError(StoreError):
+    """This kind of store does not do it; the message names its own way."""
 
 
 class NotAStoreError(StoreError):

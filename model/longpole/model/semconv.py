@@ -235,6 +235,12 @@ LONGPOLE_COST_USD = "longpole.cost_usd"
 LONGPOLE_UNPRICED = "longpole.unpriced"
 """Computed: why a model call has no cost."""
 
+LONGPOLE_TYPED = "longpole.typed"
+"""In a table that keeps attributes as texts: a JSON list of the names whose text is JSON."""
+LONGPOLE_ADDED = "longpole.added"
+"""In such a table: a JSON object with the names of attributes that the row needs and the recorder
+did not tell, and what it told instead, if anything."""
+
 NOT_RECORDED = frozenset(
     {
         LONGPOLE_SPAN_ID,
@@ -251,6 +257,8 @@ NOT_RECORDED = frozenset(
         LONGPOLE_WASTED,
         LONGPOLE_COST_USD,
         LONGPOLE_UNPRICED,
+        LONGPOLE_TYPED,
+        LONGPOLE_ADDED,
     }
 )
 """Attributes that an import reads for what they tell but keeps none of: they are computed anew."""

@@ -16,8 +16,9 @@ import platformdirs
 from longpole.model.errors import SettingsError
 
 LONGPOLE_STORE = "LONGPOLE_STORE"
-"""Where runs are kept: `sqlite:///PATH` or a plain path. Default: `longpole.db` in the user's data
-folder, the same for the traced app and the dashboard."""
+"""Where runs are kept: `sqlite:///PATH` or a plain path, `clickhouse://USER:PASSWORD@HOST:PORT/DB`,
+or `chdb:///DIR`. Default: `longpole.db` in the user's data folder, the same for the traced app and
+the dashboard."""
 LONGPOLE_CAPTURE_CONTENT = "LONGPOLE_CAPTURE_CONTENT"
 """Whether inputs and outputs are recorded: `true` or `false`. Default: `true`."""
 LONGPOLE_CONTENT_LIMIT = "LONGPOLE_CONTENT_LIMIT"

@@ -1,7 +1,8 @@
 """Where runs are kept: the `Store` protocol and the ways to open one."""
 
-from longpole.storage.sqlite import open_store
+from longpole.storage.opening import open_store
 from longpole.storage.store import (
+    ALL_RUNS,
     Content,
     DestinationState,
     OpenMode,
@@ -12,6 +13,7 @@ from longpole.storage.store import (
     RunQuery,
     RunRow,
     RunSummary,
+    Share,
     SpanEnd,
     SpanEvent,
     SpanStart,
@@ -20,6 +22,7 @@ from longpole.storage.store import (
 )
 
 __all__ = [
+    "ALL_RUNS",
     "Content",
     "DestinationState",
     "OpenMode",
@@ -30,6 +33,7 @@ __all__ = [
     "RunQuery",
     "RunRow",
     "RunSummary",
+    "Share",
     "SpanEnd",
     "SpanEvent",
     "SpanStart",

@@ -79,7 +79,32 @@ class _Place:
     is_bad: bool
 
 
-def take_in(committer: Committer, name: str, fd: int, *, is_alive: bool) -> Progress:
+Keep = Callable[["Connection", int, list[SpanEvent], str], int]
+"""Stores the events of a recorder, whose number is given, from the part of a spool that the text
+names; returns how many of them it could not store."""
+
+
+def keep_here(connection: Connection, recorder: int, events: list[SpanEvent], _part: str) -> int:
+    """Store events in the database itself, in the transaction that notes how far the spool is."""
+    ingest(connection, recorder, events)
+    return 0
+
+
+def _keep_nothing(
+    _connection: Connection, _recorder: int, events: list[SpanEvent], _part: str
+) -> int:
+    return len(events)
+
+
+def take_in(
+    committer: Committer,
+    name: str,
+    fd: int,
+    *,
+    is_alive: bool,
+    keep: Keep = keep_here,
+    most_frames: int = CHUNK_FRAMES,
+) -> Progress:
     """Store the next chunk of one spool file.
 
     Args:
@@ -87,34 +112,24 @@ def take_in(committer: Committer, name: str, fd: int, *, is_alive: bool) -> Prog
         name: the file's name, its key in the database.
         fd: the file, open for reading.
         is_alive: whether its recorder may still be writing the last frame.
+        keep: where the events go.
+        most_frames: how many events a chunk has at most.
 
     Raises:
         StoreError: the database cannot be written now, or a newer Longpole wrote the file.
     """
-    limit_frames = CHUNK_FRAMES
+    limit_frames = most_frames
     while True:
         try:
-            return _take_in(committer, name, fd, is_alive, limit_frames)
+            return _take_in(committer, name, fd, is_alive, limit_frames, keep)
         except StoreError:
             raise
         except Exception:  # noqa: BLE001
             # Something in this chunk fits no row, which `rows` should not let happen. Whatever it
             # is, it must not hold up the spans around it.
             if limit_frames == 1:
-                return _take_in(committer, name, fd, is_alive, 1, store=_store_nothing)
+                return _take_in(committer, name, fd, is_alive, 1, _keep_nothing)
             limit_frames = max(1, limit_frames // _FEWER_FRAMES)
-
-
-_Store = Callable[["Connection", int, list[SpanEvent]], int]
-
-
-def _store_all(connection: Connection, recorder: int, events: list[SpanEvent]) -> int:
-    ingest(connection, recorder, events)
-    return 0
-
-
-def _store_nothing(connection: Connection, recorder: int, events: list[SpanEvent]) -> int:
-    return len(events)
 
 
 def _take_in(
@@ -123,7 +138,7 @@ def _take_in(
     fd: int,
     is_alive: bool,
     limit_frames: int,
-    store: _Store = _store_all,
+    keep: Keep,
 ) -> Progress:
     header = read_header(fd)
     with committer.committing() as connection:
@@ -142,7 +157,14 @@ def _take_in(
             limit_bytes=CHUNK_BYTES,
             limit_frames=limit_frames,
         )
-        place = _store_frames(connection, recorder, place, frames, store)
+        part = f"{name}:{place.offset}-{frames.end}"
+        place = _store_frames(
+            connection,
+            recorder,
+            place,
+            frames,
+            lambda connection, recorder, events: keep(connection, recorder, events, part),
+        )
         if frames.tail is Tail.DAMAGED and not (is_alive and _is_last(fd, frames)):
             return _set_aside(connection, name, recorder, place)
         _write_place(connection, name, recorder, place)
@@ -169,7 +191,11 @@ def _is_last(fd: int, frames: Frames) -> bool:
 
 
 def _store_frames(
-    connection: Connection, recorder: int, place: _Place, frames: Frames, store: _Store
+    connection: Connection,
+    recorder: int,
+    place: _Place,
+    frames: Frames,
+    store: Callable[[Connection, int, list[SpanEvent]], int],
 ) -> _Place:
     events: list[SpanEvent] = []
     unreadable = 0
@@ -272,13 +298,22 @@ def set_aside(path: Path) -> None:
         os.rename(path, path.with_name(path.name + BAD_SUFFIX))
 
 
-def sweep(committer: Committer, *, is_over: Callable[[], bool], skip: Collection[str] = ()) -> None:
+def sweep(
+    committer: Committer,
+    *,
+    is_over: Callable[[], bool],
+    skip: Collection[str] = (),
+    keep: Keep = keep_here,
+    most_frames: int = CHUNK_FRAMES,
+) -> None:
     """Take in the spools of all recorders, then bury the dead ones.
 
     Args:
         committer: writes to the database.
         is_over: asked between chunks; when true the rest is left for the next time.
         skip: names of files that the caller takes in itself.
+        keep: where the events go.
+        most_frames: how many events a chunk has at most.
 
     Raises:
         StoreError: the database cannot be written now.
@@ -287,18 +322,26 @@ def sweep(committer: Committer, *, is_over: Callable[[], bool], skip: Collection
         if is_over():
             return
         if path.name not in skip:
-            _take_in_file(committer, path, is_over)
+            _take_in_file(committer, path, is_over, keep, most_frames)
     bury(committer)
 
 
-def _take_in_file(committer: Committer, path: Path, is_over: Callable[[], bool]) -> None:
+def _take_in_file(
+    committer: Committer,
+    path: Path,
+    is_over: Callable[[], bool],
+    keep: Keep,
+    most_frames: int,
+) -> None:
     with opened(path) as fd:
         if fd is None:
             return
         # Asked before reading: what a dead recorder wrote is complete.
         is_alive = is_locked(fd)
         while not is_over():
-            progress = take_in(committer, path.name, fd, is_alive=is_alive)
+            progress = take_in(
+                committer, path.name, fd, is_alive=is_alive, keep=keep, most_frames=most_frames
+            )
             if progress.tail is Tail.MORE:
                 continue
             if not is_alive:
@@ -338,3 +381,22 @@ def bury(committer: Committer) -> None:
             [(Status.LOST.value, *number, Status.RUNNING.value) for number in dead],
         )
         mark_changed(connection)
+
+
+def waiting_bytes(connection: Connection | None, folder: Path) -> int:
+    """Return how many bytes of the spools in a folder are not taken in; `None` knows of nothing."""
+    files = spool_files(folder)
+    if not files:
+        return 0
+    taken: dict[str, int] = {}
+    if connection is not None:
+        taken = dict(connection.execute("SELECT file, offset FROM spools").fetchall())
+    return sum(max(0, file_size(path) - taken.get(path.name, 0)) for path in files)
+
+
+def file_size(path: Path) -> int:
+    """Return the size of a file; 0 when there is none."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

@@ -10,20 +10,18 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final
 
 from longpole.model.errors import StoreError
-from longpole.storage.commit import Committer
-from longpole.storage.drain import remove, set_aside, sweep, take_in, write_drops
+from longpole.storage.drain import set_aside
 from longpole.storage.recording import Recording
 from longpole.storage.spool import SpoolFile, Tail
+from longpole.storage.taking import Taker
 
 CADENCE_S: Final = 0.1
 """How long events are gathered before they are taken in together."""
 
-_BUSY_WAIT_S: Final = 0.25
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
 _SWEEP_S: Final = 0.5
@@ -44,7 +42,7 @@ class Drainer:
 
     def __init__(
         self,
-        database: Path,
+        taker: Taker,
         recording: Recording,
         *,
         cadence_s: float,
@@ -53,7 +51,7 @@ class Drainer:
         self._recording = recording
         self._cadence_s = cadence_s
         self._clock = clock
-        self._committer = Committer(database, lock_wait_s=None, busy_wait_s=_BUSY_WAIT_S)
+        self._taker = taker
         # SimpleQueue and RLock because an append may interrupt another one on its own thread.
         self._inbox: SimpleQueue[_Request | None] = SimpleQueue()
         self._lock = threading.RLock()
@@ -110,7 +108,7 @@ class Drainer:
 
     def abandon(self) -> None:
         """Forget what a forked child inherited."""
-        self._committer.abandon()
+        self._taker.abandon()
 
     # --- on its own thread --------------------------------------------------------------------
 
@@ -145,13 +143,14 @@ class Drainer:
 
     def _wait(self) -> None:
         """Sleep until there is a reason to work, then gather; a request is not kept waiting."""
+        beat_s = self._taker.beat_s
         wake_at = self._clock() + self._pause_s if self._pause_s else None
         while True:
             left_s = None if wake_at is None else wake_at - self._clock()
             if left_s is not None and left_s <= 0:
                 return
             try:
-                item = self._inbox.get(timeout=left_s)
+                item = self._inbox.get(timeout=beat_s if left_s is None else left_s)
             except Empty:
                 return
             if item is not None:
@@ -166,18 +165,20 @@ class Drainer:
 
     def _take_all(self) -> None:
         recording = self._recording
+        if recording.is_writing():
+            self._taker.beat(recording.recorder)
         for file in recording.files():
             self._take(file)
         recording.rotate()
         self._remove_finished()
         dropped = recording.drops_to_store()
         if dropped:
-            write_drops(self._committer, recording.recorder, dropped)
+            self._taker.write_drops(recording.recorder, dropped)
             recording.drops_are_stored(dropped)
 
     def _take(self, file: SpoolFile) -> None:
         while True:
-            progress = take_in(self._committer, file.name, file.fd, is_alive=True)
+            progress = self._taker.take_in(file.name, file.fd, is_alive=True)
             if progress.is_bad:
                 set_aside(file.path)
                 self._recording.give_up(file, progress)
@@ -188,7 +189,7 @@ class Drainer:
 
     def _remove_finished(self) -> None:
         for file in self._recording.finished():
-            remove(self._committer, file.path, is_torn=False)
+            self._taker.remove(file.path, is_torn=False)
             self._recording.forget(file)
 
     def _answer(self) -> _Request | None:
@@ -207,7 +208,7 @@ class Drainer:
         self._recording.rotate(always=True)
         try:
             self._take_all()
-            self._committer.close()
+            self._taker.close()
         except StoreError as error:
             self._note_error(error)
         with self._lock:
@@ -224,7 +225,7 @@ class Drainer:
         deadline = self._clock() + _SWEEP_S
         own = {file.name for file in self._recording.files()}
         try:
-            sweep(self._committer, is_over=lambda: self._clock() > deadline, skip=own)
+            self._taker.sweep(is_over=lambda: self._clock() > deadline, skip=own)
         except StoreError as error:
             self._note_error(error)
             self._pause_s = self._longer_pause()

@@ -10,7 +10,7 @@ import orjson
 from longpole.model.run import Status
 from longpole.storage.filter_sql import condition
 from longpole.storage.rows import search_text
-from longpole.storage.store import RunOrder, RunPage, RunQuery, RunRow
+from longpole.storage.store import RunOrder, RunPage, RunQuery, RunRow, Share
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -183,13 +183,14 @@ def last_run(connection: Connection) -> str | None:
 
 
 def unsettled_runs(
-    connection: Connection, dead: Collection[int], limit: int
+    connection: Connection, dead: Collection[int], limit: int, share: Share
 ) -> list[tuple[str, int]]:
     """Return id and revision of ended runs whose summary is missing or old, newest first."""
     return connection.execute(
         "SELECT run_id, revision FROM runs "
         "WHERE (settled_revision IS NULL OR settled_revision <> revision) "
         f"AND start_ns IS NOT NULL AND {status_now(dead)} <> 'running' "
-        "ORDER BY start_ns DESC LIMIT ?",
-        (max(0, limit),),
+        # Numbers of rows are as good as a hash of ids: a run keeps its own.
+        "AND run % ? = ? ORDER BY start_ns DESC LIMIT ?",
+        (share.count, share.index, max(0, limit)),
     ).fetchall()

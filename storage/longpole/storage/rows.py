@@ -66,7 +66,7 @@ ATTRIBUTE_COLUMNS: Final = (
 _INT64_END: Final = 2**63
 _NO_COST: Final[tuple[str | None, str | None]] = (None, None)
 
-_KIND_OF_OPENINFERENCE: Final[Mapping[str, Kind]] = {
+KIND_OF_OPENINFERENCE: Final[Mapping[str, Kind]] = {
     "LLM": Kind.LLM,
     "CHAIN": Kind.CHAIN,
     "AGENT": Kind.CHAIN,
@@ -75,7 +75,7 @@ _KIND_OF_OPENINFERENCE: Final[Mapping[str, Kind]] = {
     "EMBEDDING": Kind.EMBEDDING,
     "PROMPT": Kind.PROMPT,
 }
-_KIND_OF_OPERATION: Final[Mapping[str, Kind]] = {
+KIND_OF_OPERATION: Final[Mapping[str, Kind]] = {
     "chat": Kind.LLM,
     "text_completion": Kind.LLM,
     "generate_content": Kind.LLM,
@@ -162,10 +162,10 @@ def _kind(attributes: Mapping[str, Any]) -> str | None:
     if kind is not None:
         return kind
     told = attributes.get(semconv.OPENINFERENCE_SPAN_KIND)
-    found = _KIND_OF_OPENINFERENCE.get(told) if type(told) is str else None
+    found = KIND_OF_OPENINFERENCE.get(told) if type(told) is str else None
     if found is None:
         told = attributes.get(semconv.GEN_AI_OPERATION_NAME)
-        found = _KIND_OF_OPERATION.get(told) if type(told) is str else None
+        found = KIND_OF_OPERATION.get(told) if type(told) is str else None
     return None if found is None else found.value
 
 

@@ -30,10 +30,11 @@ from longpole.storage.alive import living, note_own
 from longpole.storage.codec import as_decoded
 from longpole.storage.commit import Committer
 from longpole.storage.database import identity, keep_open, open_for_reading, store_errors
-from longpole.storage.drain import sweep
+from longpole.storage.drain import file_size, sweep, waiting_bytes
 from longpole.storage.ingest import ingest, recorder_number
-from longpole.storage.spool import spool_files, spool_folder
+from longpole.storage.spool import spool_folder
 from longpole.storage.store import (
+    ALL_RUNS,
     Content,
     DestinationState,
     OpenMode,
@@ -42,11 +43,12 @@ from longpole.storage.store import (
     RunPage,
     RunQuery,
     RunSummary,
+    Share,
     SpanEvent,
     StoreSize,
     StoreState,
 )
-from longpole.storage.urls import store_path, store_url
+from longpole.storage.urls import store_url
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -60,26 +62,8 @@ _CANDIDATES: Final = 1_000
 _EMPTY_PAGE: Final = RunPage(rows=(), total=0)
 
 
-def open_store(url: str, *, mode: OpenMode = "read") -> SqliteStore:
-    """Open the store that a URL or path names.
-
-    Reading does not make a file: a store that nobody has written to is empty.
-
-    Raises:
-        SettingsError: the URL names no store.
-        StoreError: it cannot be opened.
-    """
-    store = SqliteStore(store_path(url), mode)
-    try:
-        store.open()
-    except BaseException:
-        store.close()
-        raise
-    return store
-
-
 class SqliteStore:
-    """One database file; safe from any thread. Use `open_store`."""
+    """One database file; safe from any thread. Use `longpole.storage.open_store`."""
 
     def __init__(self, path: Path, mode: OpenMode) -> None:
         self._path = path
@@ -217,12 +201,16 @@ class SqliteStore:
             raise UnknownRunError(run_id)
         return found
 
-    def unsettled_runs(self, limit: int) -> Sequence[tuple[str, int]]:
+    def unsettled_runs(self, limit: int, share: Share = ALL_RUNS) -> Sequence[tuple[str, int]]:
         """Return (run id, revision) of ended runs whose summary is missing or out of date."""
         with self._reading() as connection:
             if connection is None:
                 return []
-            return lists.unsettled_runs(connection, self._dead(connection), limit)
+            return lists.unsettled_runs(connection, self._dead(connection), limit, share)
+
+    def share_of(self, worker_id: str) -> Share:
+        """Return all runs: a file is written by one process at a time, so one worker does."""
+        return ALL_RUNS
 
     def save_summaries(self, summaries_: Iterable[RunSummary]) -> None:
         """Keep computed summaries and costs; one of an older revision is ignored."""
@@ -306,7 +294,7 @@ class SqliteStore:
             return StoreSize(
                 used_bytes=used_bytes,
                 free_bytes=free_bytes,
-                log_bytes=_size(self._path.with_name(f"{self._path.name}-wal")),
+                log_bytes=file_size(self._path.with_name(f"{self._path.name}-wal")),
                 spooled_bytes=self._spooled_bytes(connection),
             )
 
@@ -387,13 +375,7 @@ class SqliteStore:
             sweep(self._taking_in, is_over=lambda: time.monotonic() > deadline)
 
     def _spooled_bytes(self, connection: Connection | None) -> int:
-        files = spool_files(self._folder)
-        if not files:
-            return 0
-        taken: dict[str, int] = {}
-        if connection is not None:
-            taken = dict(connection.execute("SELECT file, offset FROM spools").fetchall())
-        return sum(max(0, _size(path) - taken.get(path.name, 0)) for path in files)
+        return waiting_bytes(connection, self._folder)
 
     def _has_dead(self, connection: Connection | None) -> bool:
         """Whether recorders have died that are not marked so."""
@@ -409,13 +391,6 @@ class SqliteStore:
 def _let_others_commit() -> None:
     """Stand back between batches: who waits for the lock is woken, but not handed it."""
     time.sleep(_STAND_BACK_S)
-
-
-def _size(path: Path) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0
 
 
 def _candidates(connection: Connection, reference: str) -> list[str]:

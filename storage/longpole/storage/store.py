@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from longpole.model.run import Run, SpanError, Status
 from longpole.storage.filters import Filter
@@ -139,6 +139,18 @@ class RunSummary:
     revision: int
     run_object: Mapping[str, Any]
     costs: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """Which runs are one worker's: those whose hash leaves `index` when divided by `count`."""
+
+    index: int
+    count: int
+
+
+ALL_RUNS: Final = Share(index=0, count=1)
+"""The share of a worker that is alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,8 +317,21 @@ class Store(Protocol):
         """
         ...
 
-    def unsettled_runs(self, limit: int) -> Sequence[tuple[str, int]]:
-        """Return (run id, revision) of runs whose summary is missing or out of date."""
+    def unsettled_runs(self, limit: int, share: Share = ALL_RUNS) -> Sequence[tuple[str, int]]:
+        """Return (run id, revision) of runs whose summary is missing or out of date.
+
+        Args:
+            limit: how many at most.
+            share: only these runs.
+        """
+        ...
+
+    def share_of(self, worker_id: str) -> Share:
+        """Note that a worker is there, and return which runs are its; ask again now and then.
+
+        Shares of workers that came or went lately may overlap, which does no harm, and together
+        they are always all runs.
+        """
         ...
 
     def save_summaries(self, summaries: Iterable[RunSummary]) -> None:

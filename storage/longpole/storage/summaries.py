@@ -57,15 +57,16 @@ def _number(connection: Connection, summary: RunSummary) -> int | None:
 def _columns(run: int, summary: RunSummary) -> tuple[float | int | None, ...]:
     about = summary.run_object
     return (
-        _real(about.get("cost_usd")),
-        _real(about.get("speedup_ratio")),
-        _tokens(about.get("usage")),
-        _integer(about.get("retries")),
+        real(about.get("cost_usd")),
+        real(about.get("speedup_ratio")),
+        token_sum(about.get("usage")),
+        integer(about.get("retries")),
         run,
     )
 
 
-def _real(value: object) -> float | None:
+def real(value: object) -> float | None:
+    """Return a number, also one that is told as text; `None` when it is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
@@ -74,12 +75,14 @@ def _real(value: object) -> float | None:
         return None
 
 
-def _integer(value: object) -> int | None:
+def integer(value: object) -> int | None:
+    """Return an integer; `None` when it is none."""
     return value if isinstance(value, int) else None
 
 
-def _tokens(usage: Any) -> int | None:
+def token_sum(usage: Any) -> int | None:
+    """Return all tokens of a usage object, those in and those out; `None` without one."""
     if not isinstance(usage, Mapping):
         return None
-    counts = [_integer(usage.get(key)) for key in ("input_tokens", "output_tokens")]
+    counts = [integer(usage.get(key)) for key in ("input_tokens", "output_tokens")]
     return sum(count for count in counts if count is not None)

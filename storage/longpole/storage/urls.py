@@ -1,4 +1,4 @@
-"""Store URL in, path of the database file out.
+"""Store URL in; out comes which kind of store it names, and the path of a database file.
 
 `sqlite:///PATH` and plain paths name a SQLite file; `sqlite:////abs.db` is absolute,
 `sqlite:///rel.db` is relative to the working directory, `~` is the user's home. Links are followed
@@ -13,6 +13,60 @@ from pathlib import Path
 from longpole.model.errors import SettingsError
 
 _SQLITE = "sqlite:///"
+_CLICKHOUSE = ("clickhouse", "chdb")
+
+
+def is_clickhouse(url: str) -> bool:
+    """Return whether a URL names a ClickHouse store; `clickhouse.address` reads those."""
+    return url.strip().partition("://")[0].lower() in _CLICKHOUSE
+
+
+def check_url(url: str) -> None:
+    """Make sure that a URL names a store, without opening it.
+
+    Raises:
+        SettingsError: it does not.
+    """
+    spool_path(url)
+
+
+def spool_path(url: str) -> Path:
+    """Return the file beside which this machine spools for a store: for SQLite, the store itself.
+
+    Raises:
+        SettingsError: the URL names no store.
+    """
+    if is_clickhouse(url):
+        from longpole.storage.clickhouse.address import read_address
+
+        return read_address(url).outbox
+    return store_path(url)
+
+
+def shown_url(url: str) -> str:
+    """Return a store's URL as it may be shown: without user and password.
+
+    Raises:
+        SettingsError: the URL names no store.
+    """
+    if is_clickhouse(url):
+        from longpole.storage.clickhouse.address import read_address
+
+        return read_address(url).shown
+    return url
+
+
+def own_url(url: str) -> str:
+    """Return the URL that names the same store whoever asks, from whatever folder.
+
+    Raises:
+        SettingsError: the URL names no store.
+    """
+    if is_clickhouse(url):
+        from longpole.storage.clickhouse.address import read_address
+
+        return read_address(url).url
+    return store_url(store_path(url))
 
 
 def store_path(url: str) -> Path:
@@ -24,7 +78,10 @@ def store_path(url: str) -> Path:
     text = url.strip()
     scheme, separator, _ = text.partition("://")
     if separator and not text.startswith(_SQLITE):
-        raise SettingsError(_unknown_scheme(url, scheme.lower()))
+        raise SettingsError(
+            f"store {url!r} has the unknown scheme {scheme.lower()!r}, expected sqlite:///PATH, a "
+            "path, clickhouse://HOST/DATABASE or chdb:///DIR"
+        )
     path = text.removeprefix(_SQLITE)
     if not path or "\0" in path or path.endswith("/"):
         raise SettingsError(f"store {url!r} names no file, expected sqlite:///PATH or a path")
@@ -39,9 +96,3 @@ def store_path(url: str) -> Path:
 def store_url(path: Path) -> str:
     """Return the URL of a database file."""
     return f"{_SQLITE}{path}"
-
-
-def _unknown_scheme(url: str, scheme: str) -> str:
-    if scheme in {"clickhouse", "chdb"}:
-        return f"store {url!r}: {scheme} is not available in this version; use sqlite:///PATH"
-    return f"store {url!r} has the unknown scheme {scheme!r}, expected sqlite:///PATH or a path"

@@ -15,16 +15,32 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from longpole.model.settings import Settings, read_settings
+from longpole.storage.commit import Committer
 from longpole.storage.drainer import CADENCE_S, Drainer
 from longpole.storage.recording import Recording
 from longpole.storage.store import SpanEvent
-from longpole.storage.urls import store_path, store_url
+from longpole.storage.taking import FileTaker, Taker
+from longpole.storage.urls import is_clickhouse, own_url, spool_path
 
 _FLUSH_S: Final = 30.0
+_BUSY_WAIT_S: Final = 0.25
+
+
+def taker_of(url: str) -> Taker:
+    """Return what brings the spools of a store into it; nothing is opened yet.
+
+    Raises:
+        SettingsError: the URL names no store.
+    """
+    committer = Committer(spool_path(url), lock_wait_s=None, busy_wait_s=_BUSY_WAIT_S)
+    if is_clickhouse(url):
+        from longpole.storage.clickhouse.outbox import OutboxTaker
+
+        return OutboxTaker(url, committer)
+    return FileTaker(committer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +67,13 @@ class _Process:
     """What one process has of a writer; a forked child gets another."""
 
     def __init__(
-        self, path: Path, settings: Settings, cadence_s: float, clock: Callable[[], float]
+        self, url: str, settings: Settings, cadence_s: float, clock: Callable[[], float]
     ) -> None:
         self.pid = os.getpid()
-        self.recording = Recording(path, limit_bytes=settings.spool_limit_bytes, clock=clock)
-        self.drainer = Drainer(path, self.recording, cadence_s=cadence_s, clock=clock)
+        self.recording = Recording(
+            spool_path(url), limit_bytes=settings.spool_limit_bytes, clock=clock
+        )
+        self.drainer = Drainer(taker_of(url), self.recording, cadence_s=cadence_s, clock=clock)
         self.successors: dict[int, _Process] = {}
         self.drops_told = 0
 
@@ -86,7 +104,7 @@ class Writer:
         Raises:
             SettingsError: the URL names no store that can be written.
         """
-        self._path = store_path(url)
+        self._url = own_url(url)
         self._settings = read_settings() if settings is None else settings
         self._cadence_s = cadence_s
         self._clock = clock
@@ -96,7 +114,7 @@ class Writer:
     @property
     def url(self) -> str:
         """The URL that opens this store."""
-        return store_url(self._path)
+        return self._url
 
     @property
     def exit_timeout_s(self) -> float:
@@ -155,7 +173,7 @@ class Writer:
         )
 
     def _begun(self) -> _Process:
-        return _Process(self._path, self._settings, self._cadence_s, self._clock)
+        return _Process(self._url, self._settings, self._cadence_s, self._clock)
 
     def _current(self) -> _Process:
         """Return what this process has; in a forked child, of several threads one wins."""
@@ -176,7 +194,7 @@ class Writer:
 
 
 _writers: Final[weakref.WeakSet[Writer]] = weakref.WeakSet()
-_shared: Final[dict[Path, Writer]] = {}
+_shared: Final[dict[str, Writer]] = {}
 
 
 def shared_writer(url: str, *, settings: Settings | None = None) -> Writer:
@@ -185,9 +203,9 @@ def shared_writer(url: str, *, settings: Settings | None = None) -> Writer:
     Raises:
         SettingsError: the URL names no store that can be written.
     """
-    path = store_path(url)
-    found = _shared.get(path)
-    return _shared.setdefault(path, Writer(url, settings=settings)) if found is None else found
+    name = own_url(url)
+    found = _shared.get(name)
+    return _shared.setdefault(name, Writer(url, settings=settings)) if found is None else found
 
 
 def _after_fork() -> None:

@@ -25,6 +25,7 @@ from longpole.dashboard.prices import price_book
 from longpole.dashboard.sampled import Sampled, chain_named, left_out, sampled
 from longpole.model.errors import ChainNameError
 from longpole.storage import RunQuery, Store, open_store
+from longpole.storage.urls import shown_url
 
 _WORTH_SAYING: Final = 0.0005
 
@@ -104,7 +105,7 @@ def _print_all(store: Store, found: Sampled, out: Console) -> None:
         if store.state().runs:
             out.print("no run fits")
         else:
-            out.print(Text(f"no runs in {words.plain(store.url)}"))
+            out.print(Text(f"no runs in {words.plain(shown_url(store.url))}"))
             out.print("record some with: longpole demo --record-only")
         return
     rows = []

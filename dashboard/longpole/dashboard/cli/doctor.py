@@ -12,7 +12,7 @@ from longpole.dashboard.cli.options import json_option, store_option, write_json
 from longpole.dashboard.cli.terminal import console
 from longpole.dashboard.health import Finding, Verdict, examine
 from longpole.storage import open_store
-from longpole.storage.urls import store_path
+from longpole.storage.urls import spool_path
 
 _MARKS = {
     Verdict.OK: Text("✓", "green"),
@@ -35,7 +35,7 @@ def doctor(context: click.Context, store: str, as_json: bool, thorough: bool) ->
     findings = list(
         examine(
             lambda: open_store(store, mode="read"),
-            path=store_path(store),
+            path=spool_path(store),
             environ=sorted(os.environ.items()),
             now_ns=time.time_ns(),
             is_thorough=thorough,

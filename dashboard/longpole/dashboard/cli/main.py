@@ -27,6 +27,7 @@ from longpole.dashboard.cli.runs import runs
 from longpole.dashboard.cli.serve import serve
 from longpole.dashboard.cli.show import show
 from longpole.dashboard.cli.what_if import what_if
+from longpole.dashboard.cli.worker import worker
 from longpole.model.errors import LongpoleError, PointedError, SettingsError
 
 
@@ -90,5 +91,6 @@ for command in (
     backup,
     doctor,
     mcp,
+    worker,
 ):
     main.add_command(command)

@@ -25,8 +25,8 @@ def store_option(command: Command) -> Command:
         "--store",
         metavar="URL",
         callback=_url_in_force,
-        help=f"Where the runs are: sqlite:///PATH or a path. Default: {LONGPOLE_STORE}, else one "
-        "file in your data folder.",
+        help="Where the runs are: sqlite:///PATH or a path, clickhouse://… or chdb:///DIR. "
+        f"Default: {LONGPOLE_STORE}, else one file in your data folder.",
     )(command)
 
 

@@ -23,6 +23,7 @@ from longpole.dashboard.settle import EVERY_RUN, is_all_settled, look_at, settle
 from longpole.model.pricing import PriceBook
 from longpole.model.run import Status
 from longpole.storage import RunOrder, RunPage, RunQuery, RunRow, Store, open_store
+from longpole.storage.urls import shown_url
 
 Object = Mapping[str, Any]
 
@@ -133,7 +134,7 @@ def _print_nothing(store: Store, page: RunPage) -> None:
     if store.state().runs:
         out.print("no run fits")
         return
-    out.print(Text(f"no runs in {words.plain(store.url)}"))
+    out.print(Text(f"no runs in {words.plain(shown_url(store.url))}"))
     out.print("record some with: longpole demo --record-only")
 
 

@@ -24,6 +24,7 @@ from longpole.model.errors import StoreError
 from longpole.model.pricing import PriceBook, price_run
 from longpole.model.settings import read_settings
 from longpole.storage import Content, RunPage, RunQuery, RunRow, Store, StoreState, open_store
+from longpole.storage.urls import shown_url
 
 _SETTLING_BUDGET_S = 0.4
 _SETTLED_AT_ONCE = 8
@@ -37,6 +38,11 @@ _POLES_KEPT = 50_000
 def store_url() -> str:
     """Return the URL of the store that is looked at."""
     return read_settings().store
+
+
+def shown_store_url() -> str:
+    """Return it as a page may show it, without a password."""
+    return shown_url(store_url())
 
 
 def store() -> Store:

@@ -27,7 +27,7 @@ from starlette.middleware import Middleware
 from longpole.dashboard.web.headers import SecurityHeaders
 from longpole.model.errors import LongpoleError, PortTakenError, SettingsError
 from longpole.model.settings import LONGPOLE_STORE, read_settings
-from longpole.storage.urls import store_path
+from longpole.storage.urls import check_url
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.store:
             os.environ[LONGPOLE_STORE] = options.store
         store_url = read_settings().store
-        store_path(store_url)
+        check_url(store_url)
         port = pick_port(options.port)
     except LongpoleError as error:
         print(f"error: {error}", file=sys.stderr)

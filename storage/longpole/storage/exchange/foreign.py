@@ -9,8 +9,8 @@ travel with the event that says most: the end, or the start of a span that has n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from longpole.model import semconv
@@ -19,7 +19,7 @@ from longpole.storage.codec import plain, plain_attributes
 from longpole.storage.exchange.dialects.translate import translated
 from longpole.storage.exchange.dialects.values import integer
 from longpole.storage.exchange.failures import named_in, status_of_error
-from longpole.storage.exchange.parcel import Incoming
+from longpole.storage.exchange.parcel import Incoming, Refused
 from longpole.storage.store import SpanEnd, SpanStart
 
 EXCEPTION_TYPE: Final = "exception.type"
@@ -72,6 +72,36 @@ class ForeignSpan:
     linked_span_id: str | None = None
     is_detached: bool = False
     first_token_ns: int | None = None
+
+
+PRODUCER: Final = 4
+CONSUMER: Final = 5
+"""OpenTelemetry's numbers of the span kinds of work that is handed over and not waited for."""
+
+
+class HandOvers:
+    """One source on its way; remembers whose children are handed over."""
+
+    def __init__(self) -> None:
+        self._producers: set[tuple[str, str]] = set()
+
+    def marked(
+        self, told: Iterable[tuple[ForeignSpan | Refused, int]]
+    ) -> Iterator[ForeignSpan | Refused]:
+        """Yield the spans of one request, each told with its kind; consumers are detached.
+
+        A producer is known from its own request on.
+        """
+        spans = list(told)
+        for span, kind in spans:
+            if kind == PRODUCER and isinstance(span, ForeignSpan):
+                self._producers.add((span.trace_id, span.span_id))
+        for span, kind in spans:
+            if isinstance(span, ForeignSpan) and kind == CONSUMER:
+                parent = (span.trace_id, span.parent_span_id or "")
+                yield replace(span, is_detached=True) if parent in self._producers else span
+            else:
+                yield span
 
 
 def events_from_foreign(span: ForeignSpan) -> Iterator[Incoming]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -27,10 +26,13 @@ from longpole.model import semconv
 from longpole.model.errors import ExchangeError
 from longpole.storage.exchange.dialects.values import integer
 from longpole.storage.exchange.foreign import (
+    CONSUMER,
     LONGPOLE,
+    PRODUCER,
     SCOPE_NAME,
     SERVICE_NAME,
     ForeignSpan,
+    HandOvers,
     OddSpanError,
     events_from_foreign,
     hex_id,
@@ -52,9 +54,7 @@ _FIRST_FIELD: Final = b"\x0a"
 _DEPTH_LIMIT: Final = 64
 _CUT: Final = "[cut]"
 
-_PRODUCER: Final = OtlpSpan.SPAN_KIND_PRODUCER
-_CONSUMER: Final = OtlpSpan.SPAN_KIND_CONSUMER
-_KIND_NAMES: Final = {"SPAN_KIND_PRODUCER": _PRODUCER, "SPAN_KIND_CONSUMER": _CONSUMER}
+_KIND_NAMES: Final = {"SPAN_KIND_PRODUCER": PRODUCER, "SPAN_KIND_CONSUMER": CONSUMER}
 _ERROR_CODES: Final = (2, "2", "STATUS_CODE_ERROR")
 _EXCEPTION: Final = "exception"
 _FIRST_TOKENS: Final = frozenset({"new_token", "First Token Stream Event"})
@@ -115,25 +115,18 @@ def incoming_from_document(document: object) -> Iterator[Incoming]:
 
 
 class _Reading:
-    """One file on its way; remembers whose children are handed over and not waited for."""
+    """One file on its way."""
 
     def __init__(self) -> None:
-        self._producers: set[tuple[str, str]] = set()
+        self._hand_overs = HandOvers()
 
     def take(self, told: Iterator[_Told]) -> Iterator[Incoming]:
-        """Yield the events of one request; a producer is known from its own request on."""
-        spans = list(told)
-        for span, kind in spans:
-            if kind == _PRODUCER and isinstance(span, ForeignSpan):
-                self._producers.add((span.trace_id, span.span_id))
-        for span, kind in spans:
+        """Yield the events of one request."""
+        for span in self._hand_overs.marked(told):
             if isinstance(span, Refused):
                 yield span
-                continue
-            parent = (span.trace_id, span.parent_span_id or "")
-            if kind == _CONSUMER and parent in self._producers:
-                span = replace(span, is_detached=True)
-            yield from events_from_foreign(span)
+            else:
+                yield from events_from_foreign(span)
 
 
 def _place(where: str, number: int) -> str:

@@ -40,7 +40,7 @@ def page() -> None:
         else:
             compare_sets.draw(state.token)
     except StoreError as error:
-        trouble.store(error, queries.store_url())
+        trouble.store(error, queries.shown_store_url())
 
 
 def _meant() -> str:

@@ -31,7 +31,7 @@ def page(draw: Callable[[Question, Sampled], None]) -> None:
         question = filters.question(state.token)
         draw(question, samples.sampled(question))
     except StoreError as error:
-        trouble.store(error, queries.store_url())
+        trouble.store(error, queries.shown_store_url())
 
 
 def counted(found: Sampled) -> str:

@@ -17,7 +17,7 @@ def empty_store() -> None:
         if queries.state().runs:
             st.rerun()
         st.subheader("No runs yet")
-        st.text(f"Looking in {queries.store_url()}")
+        st.text(f"Looking in {queries.shown_store_url()}")
         st.markdown("Record a chain of yours; it appears here by itself:")
         st.code(
             "from longpole.tracer import LongpoleHandler\n\n"

@@ -64,7 +64,7 @@ def page(*, run_page: st.Page, chains_page: st.Page) -> None:
             return
         question = filters.question(state.token)
     except StoreError as error:
-        trouble.store(error, queries.store_url())
+        trouble.store(error, queries.shown_store_url())
         return
 
     @st.fragment(run_every=_REFRESH_S)
@@ -74,7 +74,7 @@ def page(*, run_page: st.Page, chains_page: st.Page) -> None:
             now = replace(question, token=queries.state().token)
             _body(now, run_page=run_page, chains_page=chains_page)
         except StoreError as error:
-            trouble.store(error, queries.store_url())
+            trouble.store(error, queries.shown_store_url())
 
     body()
 

@@ -50,7 +50,7 @@ def page(open_run: Callable[[str], None], runs_page: st.Page) -> None:
         trouble.reference(error, runs_page)
         return
     except StoreError as error:
-        trouble.store(error, queries.store_url())
+        trouble.store(error, queries.shown_store_url())
         return
     _Selection(run_id).begin()
     _header(found, open_run)

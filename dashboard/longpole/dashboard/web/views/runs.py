@@ -81,7 +81,7 @@ def page() -> None:
     try:
         state = queries.state()
     except StoreError as error:
-        trouble.store(error, queries.store_url())
+        trouble.store(error, queries.shown_store_url())
         return
     if not state.runs:
         nothing.empty_store()
@@ -110,7 +110,7 @@ def _list(query: RunQuery) -> None:
             state = queries.state()
             _rows(query, state)
         except StoreError as error:
-            trouble.store(error, queries.store_url())
+            trouble.store(error, queries.shown_store_url())
 
     rows()
 

@@ -115,11 +115,11 @@ def _health_table(found: Sequence[Finding]) -> Table:
 
 def _size() -> None:
     st.subheader("Store", anchor=False)
-    st.text(queries.store_url())
+    st.text(queries.shown_store_url())
     try:
         state, size = queries.state(), queries.store().size()
     except StoreError as error:
-        trouble.store(error, queries.store_url())
+        trouble.store(error, queries.shown_store_url())
         return
     shown = [
         ("Runs", f"{state.runs:,}"),

@@ -1,0 +1,69 @@
+"""A worker: computes the summaries of its share of the runs, again and again.
+
+Any number of them may run, on any number of machines: the store tells each one its share anew in
+every round, so that workers may come and go. What two of them compute twice is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from longpole.dashboard.settle import settle
+from longpole.model.errors import StoreUnavailableError
+from longpole.model.pricing import PriceBook
+from longpole.storage import Share, Store
+
+ROUND_RUNS: Final = 500
+"""Runs of one round at most, after which a worker asks for its share again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What one round did; `trouble` is why it did nothing, where the store does not answer."""
+
+    settled: int
+    share: Share | None
+    trouble: str | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there was less to do than one round can."""
+        return self.settled < ROUND_RUNS
+
+
+def work_once(store: Store, worker_id: str, *, book: PriceBook, now_ns: int) -> Round:
+    """Settle what is unsettled of the worker's share, up to `ROUND_RUNS`."""
+    try:
+        share = store.share_of(worker_id)
+        settled = settle(store, book=book, now_ns=now_ns, limit=ROUND_RUNS, share=share)
+    except StoreUnavailableError as error:
+        return Round(settled=0, share=None, trouble=str(error))
+    return Round(settled=settled, share=share)
+
+
+def work(
+    store: Store,
+    worker_id: str,
+    *,
+    book: PriceBook,
+    clock_ns: Callable[[], int],
+    pause: Callable[[], bool],
+    tell: Callable[[Round], object],
+) -> None:
+    """Work until `pause` says that it is enough.
+
+    Args:
+        store: open for writing.
+        worker_id: unique among workers.
+        book: what calls cost.
+        clock_ns: nanoseconds since the epoch.
+        pause: waits between rounds when there is little to do; whether to stop.
+        tell: is told of every round.
+    """
+    while True:
+        outcome = work_once(store, worker_id, book=book, now_ns=clock_ns())
+        tell(outcome)
+        if outcome.is_idle and pause():
+            return

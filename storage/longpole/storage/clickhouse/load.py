@@ -1,0 +1,250 @@
+"""Rows of one run → its spans, and the `Run` they make.
+
+A run's row in `longpole_runs` says which trace and which stretch of time to look in, which is what
+makes the look-up cheap whatever the sorting of `otel_traces`. Spans that have not ended come from
+`longpole_open`; of a span that is in both, `otel_traces` counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from longpole.model.run import Run, Span, Status, assemble
+from longpole.storage import rows
+from longpole.storage.clickhouse.connection import Database
+from longpole.storage.clickhouse.ddl import OPEN, OPEN_START, RUNS, TOLD, TRACES
+from longpole.storage.clickhouse.facts import NO_START_NS, run_id_sql, span_id_sql
+from longpole.storage.clickhouse.spelling import (
+    Layout,
+    foreign_span,
+    kind_number,
+    without_added,
+)
+from longpole.storage.clickhouse.summaries import costs_of
+from longpole.storage.exchange.foreign import HandOvers, events_from_foreign
+from longpole.storage.exchange.parcel import Refused
+from longpole.storage.store import Content, SpanEnd, SpanStart
+
+OPEN_LAYOUT: Final = Layout(has_scope=True)
+"""The layout of `longpole_open`, which is always ours."""
+
+
+@dataclass(slots=True)
+class Recorded:
+    """One span as far as it is known: its start, its end, and who records it while it is open."""
+
+    start: SpanStart | None = None
+    end: SpanEnd | None = None
+    recorder_id: str = ""
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What was told of it; the end's word counts."""
+        told = dict(self.start.attributes) if self.start else {}
+        return {**told, **(self.end.attributes if self.end else {})}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the spans of a run are."""
+
+    run_id: str
+    trace_id: str
+    first_ns: int
+    last_ns: int
+    names: list[str]
+    root_span_id: str | None
+
+
+_PLACE: Final = f"""
+SELECT max(trace_id) AS trace, min(first_ns) AS begin, max(last_ns) AS until,
+  arraySort(groupUniqArrayArray(names)) AS all_names, argMaxMerge(root) AS all_root,
+  all_root.is_root AS is_rooted, all_root.span_id AS root_span_id
+FROM {{table}} WHERE run_id = {{run:String}}
+HAVING begin < {NO_START_NS}"""
+
+
+def place_of(database: Database, run_id: str) -> Place | None:
+    """Return where a run's spans are; `None` when there is no such run."""
+    sql = _PLACE.replace("{table}", database.name(RUNS))
+    for found in database.query(sql, {"run": run_id}).by_name():
+        return Place(
+            run_id=run_id,
+            trace_id=found["trace"],
+            first_ns=found["begin"],
+            last_ns=found["until"],
+            names=list(found["all_names"]),
+            root_span_id=found["root_span_id"] if found["is_rooted"] else None,
+        )
+    return None
+
+
+def load_run(
+    database: Database, layout: Layout, run_id: str, is_living: Callable[[str], bool]
+) -> Run | None:
+    """Return a run; `None` when there is none with this id.
+
+    Args:
+        database: to read from.
+        layout: of its `otel_traces`.
+        run_id: the whole id.
+        is_living: whether the recorder with this id lives.
+    """
+    place = place_of(database, run_id)
+    if place is None:
+        return None
+    recorded = recorded_spans(database, layout, place, with_content=False)
+    costs = costs_of(database, run_id)
+    spans = [
+        _span(one, is_living, costs.get(span_id, (None, None)))
+        for span_id, one in recorded.items()
+        if one.start is not None
+    ]
+    if not spans:
+        return None
+    root = recorded.get(place.root_span_id or "")
+    attributes = root.attributes if root else {}
+    return assemble(
+        run_id,
+        spans,
+        trace_id=place.trace_id or None,
+        session_id=rows.session_id(attributes) or None,
+        user_id=rows.user_id(attributes) or None,
+        tags=rows.tags(attributes),
+        metadata=rows.metadata(attributes),
+    )
+
+
+def load_contents(
+    database: Database, layout: Layout, run_id: str, span_id: str | None = None
+) -> dict[str, Content]:
+    """Return inputs, outputs and raw attributes of a run's spans, or of one, by span id."""
+    place = place_of(database, run_id)
+    if place is None:
+        return {}
+    recorded = recorded_spans(database, layout, place, with_content=True, span_id=span_id)
+    return {
+        found: _content(one.attributes)
+        for found, one in recorded.items()
+        if span_id is None or found == span_id
+    }
+
+
+def recorded_spans(
+    database: Database,
+    layout: Layout,
+    place: Place,
+    *,
+    with_content: bool,
+    span_id: str | None = None,
+) -> dict[str, Recorded]:
+    """Return what is recorded of a run's spans, by span id; `span_id` may narrow the search."""
+    recorded: dict[str, Recorded] = {}
+    finished = _traces_rows(database, layout, place, with_content=with_content, span_id=span_id)
+    for start, end in events_of(finished):
+        known = recorded.setdefault(start.span_id, Recorded(start, end))
+        if known.end is None:
+            known.end = end
+    for part, recorder_id, start, end in open_events(database, place.run_id):
+        known = recorded.setdefault(start.span_id, Recorded())
+        if part == OPEN_START:
+            if known.start is None:
+                known.start, known.recorder_id = start, recorder_id
+        elif known.end is None:
+            known.end = end
+    return recorded
+
+
+def _traces_rows(
+    database: Database,
+    layout: Layout,
+    place: Place,
+    *,
+    with_content: bool,
+    span_id: str | None,
+) -> Iterable[Mapping[str, Any]]:
+    # The names and the seconds are there for tables that are sorted by them, as the Collector's.
+    columns = layout.select_columns(with_content=with_content)
+    only = "" if span_id is None else f" AND {span_id_sql()} = {{span:String}}"
+    sql = (
+        f"SELECT {columns} FROM {database.name(TRACES)} "
+        "WHERE TraceId = {trace:String} AND SpanName IN {names:Array(String)} "
+        "AND Timestamp >= fromUnixTimestamp64Nano({first:Int64}) "
+        "AND Timestamp <= fromUnixTimestamp64Nano({last:Int64}) "
+        f"AND {run_id_sql()} = {{run:String}}{only}"
+    )
+    values = {
+        "trace": place.trace_id,
+        "names": place.names,
+        "first": place.first_ns,
+        "last": place.last_ns,
+        "run": place.run_id,
+        "span": span_id or "",
+    }
+    return database.query(sql, values).by_name()
+
+
+def open_events(
+    database: Database, run_id: str
+) -> Iterator[tuple[str, str, SpanStart, SpanEnd | None]]:
+    """Yield part, recorder, start and end of a run's rows in `longpole_open`."""
+    sql = (
+        f"SELECT Part AS part, RecorderId AS recorder, "
+        f"{OPEN_LAYOUT.select_columns(with_content=True)} FROM {database.name(OPEN)} FINAL "
+        f"WHERE RunId = {{run:String}} AND Version = {TOLD}"
+    )
+    for row in database.query(sql, {"run": run_id}).by_name():
+        for start, end in events_of([row]):
+            yield row["part"], row["recorder"], start, end
+
+
+def events_of(found: Iterable[Mapping[str, Any]]) -> Iterator[tuple[SpanStart, SpanEnd | None]]:
+    """Yield start and end of each row, read as the import of OTLP reads a span."""
+    table = list(found)
+    told = ((foreign_span(row), kind_number(row)) for row in table)
+    for row, span in zip(table, HandOvers().marked(told), strict=True):
+        if isinstance(span, Refused):
+            continue
+        start, end = None, None
+        for event in events_from_foreign(span):
+            if isinstance(event, SpanStart):
+                start = without_added(row, event)
+            elif isinstance(event, SpanEnd):
+                end = without_added(row, event)
+        assert isinstance(start, SpanStart)
+        yield start, end if isinstance(end, SpanEnd) else None
+
+
+def _span(
+    one: Recorded, is_living: Callable[[str], bool], cost: tuple[str | None, str | None]
+) -> Span:
+    start, end = one.start, one.end
+    assert start is not None
+    start_ns = rows.as_int64(start.start_ns)
+    told = (None, None) if end is None or end.error is None else (end.error.type, end.error.message)
+    row = (
+        start.span_id,
+        start.parent_span_id,
+        start.is_root,
+        start.name,
+        start_ns,
+        None if end is None else rows.as_int64(end.end_ns),
+        None if end is None else end.status.value,
+        *told,
+        *rows.columns_from(one.attributes, start_ns),
+    )
+    is_running = end is None and is_living(one.recorder_id)
+    return rows.span_from(row, open_status=Status.RUNNING if is_running else Status.LOST, cost=cost)
+
+
+def _content(attributes: dict[str, Any]) -> Content:
+    input_value, input_mime_type, output_value, output_mime_type = rows.content_from(attributes)
+    return Content(
+        input_value=input_value,
+        input_mime_type=input_mime_type,
+        output_value=output_value,
+        output_mime_type=output_mime_type,
+        attributes=rows.attributes_from(rows.without_content(attributes)),
+    )
