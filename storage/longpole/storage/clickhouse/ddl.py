@@ -11,16 +11,16 @@ ReplicatedMergeTree, AggregatingMergeTree).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from longpole.storage.clickhouse.address import Address
 from longpole.storage.clickhouse.facts import (
+    FACT_COLUMNS,
     NO_START_NS,
-    ROOT_RANK_TYPE,
-    ROOT_TYPE,
-    SETTLED_TYPE,
+    ROOT_COLUMNS,
+    SETTLED_COLUMNS,
     facts_sql,
 )
 
@@ -77,6 +77,15 @@ _SPAN_COLUMNS: Final = """
         Attributes Map(LowCardinality(String), String)
     ) CODEC(ZSTD(1))"""
 
+
+def _latest(columns: Mapping[str, str], rank: str) -> str:
+    """Return columns that keep the value of the highest rank."""
+    return ",\n    ".join(
+        f"{name} AggregateFunction(argMax, {type_name}, {rank}) CODEC(ZSTD(1))"
+        for name, type_name in columns.items()
+    )
+
+
 _RUN_COLUMNS: Final = f"""
     hour DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
     run_id String CODEC(ZSTD(1)),
@@ -86,7 +95,8 @@ _RUN_COLUMNS: Final = f"""
     end_ns SimpleAggregateFunction(max, Int64) CODEC(ZSTD(1)),
     spans AggregateFunction(uniqExact, UInt64) CODEC(ZSTD(1)),
     ended AggregateFunction(uniqExactIf, UInt64, UInt8) CODEC(ZSTD(1)),
-    root AggregateFunction(argMax, {ROOT_TYPE}, {ROOT_RANK_TYPE}) CODEC(ZSTD(1)),
+    rank SimpleAggregateFunction(max, UInt64) CODEC(ZSTD(1)),
+    {_latest(ROOT_COLUMNS, "UInt64")},
     names SimpleAggregateFunction(groupUniqArrayArray, Array(String)) CODEC(ZSTD(1)),
     kinds SimpleAggregateFunction(groupUniqArrayArray, Array(String)) CODEC(ZSTD(1)),
     models SimpleAggregateFunction(groupUniqArrayArray, Array(String)) CODEC(ZSTD(1)),
@@ -101,7 +111,7 @@ _RUN_COLUMNS: Final = f"""
     has_cache_hit SimpleAggregateFunction(max, UInt8),
     has_queue SimpleAggregateFunction(max, UInt8),
     has_unended SimpleAggregateFunction(max, UInt8),
-    settled AggregateFunction(argMax, {SETTLED_TYPE}, Int64) CODEC(ZSTD(1)),
+    {_latest(SETTLED_COLUMNS, "Int64")},
     changed_ns SimpleAggregateFunction(max, Int64) CODEC(ZSTD(1)),
     INDEX by_run_id run_id TYPE bloom_filter(0.001) GRANULARITY 1"""
 
@@ -163,7 +173,7 @@ TABLES: Final = (
     run_id String CODEC(ZSTD(1)),
     hour DateTime('UTC'),
     saved_ns Int64,
-    settled {SETTLED_TYPE},
+    {", ".join(f"{name} {type_name}" for name, type_name in SETTLED_COLUMNS.items())},
     run_object String CODEC(ZSTD(1)),
     costs String CODEC(ZSTD(1))""",
         engine="ReplacingMergeTree",
@@ -248,8 +258,8 @@ def view_statements(address: Address) -> Iterator[str]:
         (
             RUNS_FROM_SUMMARIES,
             f"SELECT hour, run_id, {NO_START_NS} AS first_ns, "
-            "argMaxState(settled, saved_ns) AS settled, "
-            "max(saved_ns) AS changed_ns "
+            + ", ".join(f"argMaxState({name}, saved_ns) AS {name}" for name in SETTLED_COLUMNS)
+            + ", max(saved_ns) AS changed_ns "
             f"FROM {local_name(address, SUMMARIES)} GROUP BY hour, run_id",
         ),
     ):
@@ -266,11 +276,7 @@ def traces_select(address: Address) -> str:
 
 def fill_statement(address: Address) -> str:
     """Return what takes in the spans that were there before the views were."""
-    columns = "hour, run_id, trace_id, first_ns, last_ns, end_ns, spans, ended, root, names, "
-    columns += (
-        "kinds, models, providers, branches, recorders, error_types, error_messages, has_retry, "
-    )
-    columns += "has_failed, has_fallback, has_cache_hit, has_queue, has_unended, changed_ns"
+    columns = ", ".join(FACT_COLUMNS)
     return f"INSERT INTO {local_name(address, RUNS)} ({columns}) {traces_select(address)}"
 
 

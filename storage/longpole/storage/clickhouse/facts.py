@@ -20,19 +20,35 @@ from longpole.storage.rows import KIND_OF_OPENINFERENCE, KIND_OF_OPERATION
 NO_START_NS: Final = 2**63 - 1
 """`first_ns` of rows that tell no start."""
 
-ROOT_TYPE: Final = (
-    "Tuple(is_root UInt8, span_id String, name String, start_ns Int64, end_ns Int64, "
-    "is_ended UInt8, status String, error_type String, error_message String, session_id String, "
-    "user_id String, tags Array(String), recorder_id String)"
-)
-ROOT_RANK_TYPE: Final = "Tuple(UInt8, Int64, String, UInt8)"
-"""Roots before others, earlier before later, then the row that knows the end."""
+RANK_BITS: Final = 63
+"""The rank of a span among those of its run: the highest bit says that it is a root, the lowest
+that its end is known, those between how early it started. The highest rank is the root's, so that a
+start and what is known of it can be read from a plain maximum."""
+LAST_RANKED_NS: Final = 2**62 - 1
 
-SETTLED_TYPE: Final = (
-    "Tuple(revision UInt64, has_cost UInt8, cost_usd Float64, has_speedup UInt8, "
-    "speedup_ratio Float64, has_tokens UInt8, tokens Int64, has_retries UInt8, retries Int64, "
-    "is_unpriced UInt8)"
-)
+ROOT_COLUMNS: Final = {
+    "root_span_id": "String",
+    "root_name": "String",
+    "root_end_ns": "Int64",
+    "root_status": "String",
+    "root_error_type": "String",
+    "root_error_message": "String",
+    "root_session_id": "String",
+    "root_user_id": "String",
+    "root_tags": "Array(String)",
+    "root_recorder_id": "String",
+}
+"""What is kept of the root, each the value of the row with the highest rank."""
+
+SETTLED_COLUMNS: Final = {
+    "revision": "UInt64",
+    "cost_usd": "Float64",
+    "speedup_ratio": "Float64",
+    "tokens": "Int64",
+    "retries": "Int64",
+    "is_unpriced": "UInt8",
+}
+"""What is kept of the summary that was saved last; unknown is NaN for reals, -1 for counts."""
 
 _ID: Final = r"^[A-Za-z0-9_.:#-]{1,128}$"
 _ERROR_CODES: Final = "('Error', 'STATUS_CODE_ERROR')"
@@ -121,6 +137,10 @@ _OF_SPAN: Final[Mapping[str, str]] = {
         f"{_named(semconv.LONGPOLE_PARENT_SPAN_ID, chr(39) * 2)} = '' AND NOT arrayExists("
         "(trace, span) -> trace = TraceId AND span != SpanId, Links.TraceId, Links.SpanId)))"
     ),
+    "rank_told": (
+        f"bitShiftLeft(toUInt64(is_a_root), {RANK_BITS}) + has_ended "
+        f"+ toUInt64({LAST_RANKED_NS} - greatest(least(begin_ns, {LAST_RANKED_NS}), 0)) * 2"
+    ),
     "tags_told": (
         f"multiIf(startsWith({_TAGS}, '['), "
         f"arrayDistinct(JSONExtract({_TAGS}, 'Array(String)')), "
@@ -142,13 +162,19 @@ def facts_sql(source: str, *, recorder: str = "''", where: str = "1") -> str:
         where: which rows count.
     """
     words = ",\n  ".join(f"{sql} AS {name}" for name, sql in _OF_SPAN.items())
-    root = (
-        "(is_a_root, of_span, SpanName, begin_ns, if(has_ended, until_ns, 0), has_ended, "
-        "status_told, error_type, error_message, "
-        f"{_first_of(semconv.SESSION_ID, semconv.GEN_AI_CONVERSATION_ID)}, "
-        f"{_attribute(semconv.USER_ID)}, tags_told, {recorder})"
-    )
-    rank = "(is_a_root, -begin_ns, of_span, has_ended)"
+    root = {
+        "root_span_id": "of_span",
+        "root_name": "toString(SpanName)",
+        "root_end_ns": "if(has_ended, until_ns, 0)",
+        "root_status": "toString(status_told)",
+        "root_error_type": "error_type",
+        "root_error_message": "error_message",
+        "root_session_id": _first_of(semconv.SESSION_ID, semconv.GEN_AI_CONVERSATION_ID),
+        "root_user_id": _attribute(semconv.USER_ID),
+        "root_tags": "tags_told",
+        "root_recorder_id": recorder,
+    }
+    of_root = ",\n  ".join(f"argMaxState({sql}, rank_told) AS {name}" for name, sql in root.items())
     return f"""WITH
   {words}
 SELECT
@@ -160,7 +186,8 @@ SELECT
   max(if(has_ended, until_ns, begin_ns)) AS end_ns,
   uniqExactState(cityHash64(of_run, of_span)) AS spans,
   uniqExactIfState(cityHash64(of_run, of_span), has_ended) AS ended,
-  argMaxState(CAST({root}, '{ROOT_TYPE}'), CAST({rank}, '{ROOT_RANK_TYPE}')) AS root,
+  max(rank_told) AS rank,
+  {of_root},
   groupUniqArray(toString(SpanName)) AS names,
   groupUniqArray(kind_told) AS kinds,
   groupUniqArrayIf(model_told, model_told != '') AS models,
@@ -179,3 +206,13 @@ SELECT
 FROM {source}
 WHERE {where}
 GROUP BY hour, run_id"""
+
+
+FACT_COLUMNS: Final = (
+    *("hour", "run_id", "trace_id", "first_ns", "last_ns", "end_ns", "spans", "ended", "rank"),
+    *ROOT_COLUMNS,
+    *("names", "kinds", "models", "providers", "branches", "recorders"),
+    *("error_types", "error_messages", "has_retry", "has_failed", "has_fallback"),
+    *("has_cache_hit", "has_queue", "has_unended", "changed_ns"),
+)
+"""The columns of `facts_sql`, in its order."""

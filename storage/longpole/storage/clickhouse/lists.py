@@ -33,17 +33,39 @@ _COLUMNS: Final = (
 
 
 def list_runs(database: Database, query: RunQuery, dead: Collection[str]) -> RunPage:
-    """Return one page of runs; `dead` are the recorders that left spans open."""
+    """Return one page of runs; `dead` are the recorders that left spans open.
+
+    Which runs, and in which order, is asked first, since it needs few columns of many runs; what
+    is shown of them then, which needs many columns of few.
+    """
     bound = Bound()
     source = _matching(database, query, dead, bound)
+    total = database.query(f"SELECT count() FROM ({source})", bound.values).rows[0][0]
     found = database.query(
-        f"SELECT {_COLUMNS} FROM ({source}) ORDER BY {_order(query)} "
+        f"SELECT run_id, start_ns FROM ({source}) ORDER BY {_order(query)} "
         f"LIMIT {max(0, query.limit)} OFFSET {max(0, query.offset)}",
         bound.values,
     )
-    total = database.query(f"SELECT count() FROM ({source})", bound.values).rows[0][0]
-    objects = run_objects(database, [row[0] for row in found.rows])
-    return RunPage(rows=tuple(_run_row(row, objects) for row in found.rows), total=total)
+    rows = _rows(database, {row[0]: row[1] for row in found.rows}, dead)
+    return RunPage(rows=tuple(rows[run_id] for run_id, _ in found.rows), total=total)
+
+
+def _rows(
+    database: Database, start_by_id: Mapping[str, int], dead: Collection[str]
+) -> dict[str, RunRow]:
+    """Return what lists show of these runs."""
+    if not start_by_id:
+        return {}
+    bound = Bound()
+    where = [
+        f"run_id IN {bound.add(list(start_by_id), 'Array(String)')}",
+        *bounds(min(start_by_id.values()), None),
+    ]
+    found = database.query(
+        f"SELECT {_COLUMNS} FROM ({_runs(database, dead, bound, where)})", bound.values
+    )
+    objects = run_objects(database, list(start_by_id))
+    return {row[0]: _run_row(row, objects) for row in found.rows}
 
 
 def run_ids(database: Database, query: RunQuery, dead: Collection[str]) -> list[str]:

@@ -15,7 +15,7 @@ from longpole.model.run import Run, Span, Status, assemble
 from longpole.storage import rows
 from longpole.storage.clickhouse.connection import Database
 from longpole.storage.clickhouse.ddl import OPEN, OPEN_START, RUNS, TOLD, TRACES
-from longpole.storage.clickhouse.facts import NO_START_NS, run_id_sql, span_id_sql
+from longpole.storage.clickhouse.facts import NO_START_NS, RANK_BITS, run_id_sql, span_id_sql
 from longpole.storage.clickhouse.spelling import (
     Layout,
     foreign_span,
@@ -60,8 +60,9 @@ class Place:
 
 _PLACE: Final = f"""
 SELECT max(trace_id) AS trace, min(first_ns) AS begin, max(last_ns) AS until,
-  arraySort(groupUniqArrayArray(names)) AS all_names, argMaxMerge(root) AS all_root,
-  all_root.is_root AS is_rooted, all_root.span_id AS root_span_id
+  arraySort(groupUniqArrayArray(names)) AS all_names,
+  bitShiftRight(max(rank), {RANK_BITS}) = 1 AS is_rooted,
+  argMaxMerge(root_span_id) AS root_id
 FROM {{table}} WHERE run_id = {{run:String}}
 HAVING begin < {NO_START_NS}"""
 
@@ -76,7 +77,7 @@ def place_of(database: Database, run_id: str) -> Place | None:
             first_ns=found["begin"],
             last_ns=found["until"],
             names=list(found["all_names"]),
-            root_span_id=found["root_span_id"] if found["is_rooted"] else None,
+            root_span_id=found["root_id"] if found["is_rooted"] else None,
         )
     return None
 

@@ -12,7 +12,13 @@ from typing import Final
 
 from longpole.model.run import Status
 from longpole.storage.clickhouse.ddl import OPEN_START, TOLD
-from longpole.storage.clickhouse.facts import NO_START_NS
+from longpole.storage.clickhouse.facts import (
+    LAST_RANKED_NS,
+    NO_START_NS,
+    RANK_BITS,
+    ROOT_COLUMNS,
+    SETTLED_COLUMNS,
+)
 
 REACH_S: Final = 6 * 3600
 """How far apart spans of one run may start for lists with bounds to see them together."""
@@ -21,6 +27,11 @@ _LAST_SECOND: Final = 2**32 - 1
 _SECOND_NS: Final = 1_000_000_000
 _RUNNING: Final = f"'{Status.RUNNING.value}'"
 
+
+def _merged(columns: Iterable[str]) -> str:
+    return ",\n    ".join(f"argMaxMerge({name}) AS told_{name}" for name in columns)
+
+
 _PARTS: Final = f"""
   SELECT run_id,
     max(trace_id) AS trace,
@@ -28,8 +39,9 @@ _PARTS: Final = f"""
     max(end_ns) AS until_ns,
     uniqExactMerge(spans) AS span_count,
     uniqExactIfMerge(ended) AS ended_count,
-    argMaxMerge(root) AS of_root,
-    argMaxMerge(settled) AS of_summary,
+    max(rank) AS top_rank,
+    {_merged(ROOT_COLUMNS)},
+    {_merged(SETTLED_COLUMNS)},
     groupUniqArrayArray(names) AS all_names,
     groupUniqArrayArray(kinds) AS all_kinds,
     groupUniqArrayArray(models) AS all_models,
@@ -50,30 +62,31 @@ _PARTS: Final = f"""
 
 _OF_ROOT: Final = f"""
   SELECT *,
-    of_root.is_root AS is_rooted,
+    bitShiftRight(top_rank, {RANK_BITS}) = 1 AS is_rooted,
     span_count > ended_count AS has_open,
-    if(is_rooted, of_root.name, arrayMin(all_names)) AS name,
-    if(is_rooted, of_root.start_ns, begin_ns) AS start_ns,
-    if(is_rooted, NOT of_root.is_ended, has_open) AS is_open,
-    if(is_open, NULL, if(is_rooted, of_root.end_ns, until_ns)) AS end_ns,
+    if(is_rooted, told_root_name, arrayMin(all_names)) AS name,
+    if(is_rooted, toInt64({LAST_RANKED_NS} - bitAnd(bitShiftRight(top_rank, 1), {LAST_RANKED_NS})),
+      begin_ns) AS start_ns,
+    if(is_rooted, bitAnd(top_rank, 1) = 0, has_open) AS is_open,
+    if(is_open, NULL, if(is_rooted, told_root_end_ns, until_ns)) AS end_ns,
     if(is_open, NULL, greatest(assumeNotNull(end_ns) - start_ns, 0)) AS wall_ns,
-    if(is_open, {_RUNNING}, if(is_rooted, of_root.status, '{Status.OK.value}')) AS status,
-    if(is_rooted, has(dead, of_root.recorder_id), hasAll(dead, all_recorders)) AS is_left,
+    if(is_open, {_RUNNING}, if(is_rooted, told_root_status, '{Status.OK.value}')) AS status,
+    if(is_rooted, has(dead, told_root_recorder_id), hasAll(dead, all_recorders)) AS is_left,
     if(status = {_RUNNING} AND is_left, '{Status.LOST.value}', status) AS status_now,
-    if(is_rooted AND of_root.session_id != '', of_root.session_id, NULL) AS session_id,
-    if(is_rooted AND of_root.user_id != '', of_root.user_id, NULL) AS user_id,
-    if(is_rooted, of_root.tags, []) AS tags,
+    if(is_rooted, nullIf(told_root_session_id, ''), NULL) AS session_id,
+    if(is_rooted, nullIf(told_root_user_id, ''), NULL) AS user_id,
+    if(is_rooted, told_root_tags, []) AS tags,
     arrayStringConcat(
       arrayFilter(text -> text != '', if(is_rooted,
-        [of_root.name, of_root.error_type, of_root.error_message], [name])), '\\n') AS search,
+        [told_root_name, told_root_error_type, told_root_error_message], [name])), '\\n') AS search,
     -- Grows by each start and each end that is new; that a recorder died counts too.
     (span_count + ended_count) * 2 + (status_now = '{Status.LOST.value}') AS revision,
-    of_summary.revision = revision AS is_settled,
-    if(of_summary.has_cost, of_summary.cost_usd, NULL) AS cost_usd,
-    if(of_summary.has_speedup, of_summary.speedup_ratio, NULL) AS speedup_ratio,
-    if(of_summary.has_tokens, of_summary.tokens, NULL) AS tokens,
-    if(of_summary.has_retries, of_summary.retries, NULL) AS retries,
-    of_summary.is_unpriced AS is_unpriced,
+    told_revision = revision AS is_settled,
+    if(told_revision = 0 OR isNaN(told_cost_usd), NULL, told_cost_usd) AS cost_usd,
+    if(told_revision = 0 OR isNaN(told_speedup_ratio), NULL, told_speedup_ratio) AS speedup_ratio,
+    if(told_revision = 0 OR told_tokens < 0, NULL, told_tokens) AS tokens,
+    if(told_revision = 0 OR told_retries < 0, NULL, told_retries) AS retries,
+    told_is_unpriced AS is_unpriced,
     status_now = '{Status.LOST.value}' OR (has_open AND (any_unended OR run_id GLOBAL IN (
       SELECT RunId FROM {{open}} FINAL
       WHERE Part = '{OPEN_START}' AND Version = {TOLD} AND has(dead, RecorderId)))) AS any_lost

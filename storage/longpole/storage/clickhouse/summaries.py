@@ -7,6 +7,7 @@ its revision is the run's.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
@@ -15,6 +16,7 @@ import orjson
 
 from longpole.storage.clickhouse.connection import Database
 from longpole.storage.clickhouse.ddl import SUMMARIES
+from longpole.storage.clickhouse.facts import SETTLED_COLUMNS
 from longpole.storage.clickhouse.spelling import moment
 from longpole.storage.codec import plain
 from longpole.storage.store import RunSummary
@@ -22,7 +24,7 @@ from longpole.storage.summaries import integer, real, token_sum
 
 _AT_ONCE: Final = 500
 _HOUR_NS: Final = 3_600_000_000_000
-_COLUMNS: Final = ("run_id", "hour", "saved_ns", "settled", "run_object", "costs")
+_COLUMNS: Final = ("run_id", "hour", "saved_ns", *SETTLED_COLUMNS, "run_object", "costs")
 
 Revisions = Callable[[Sequence[str]], Mapping[str, tuple[int, int]]]
 """Run ids → revision and start of those that there are."""
@@ -52,27 +54,25 @@ def _row(summary: RunSummary, start_ns: int, now_ns: int) -> tuple[Any, ...]:
         summary.run_id,
         max(0, min(moment(start_ns) // _HOUR_NS * 3600, 2**32 - 1)),
         now_ns,
-        _settled(summary),
+        *_settled(summary),
         orjson.dumps(plain(dict(summary.run_object))).decode(),
         orjson.dumps(costs).decode(),
     )
 
 
-def _settled(summary: RunSummary) -> dict[str, Any]:
+def _settled(summary: RunSummary) -> tuple[Any, ...]:
+    """Return the values of `SETTLED_COLUMNS`."""
     about = summary.run_object
-    told: dict[str, Any] = {
-        "cost_usd": real(about.get("cost_usd")),
-        "speedup_ratio": real(about.get("speedup_ratio")),
-        "tokens": token_sum(about.get("usage")),
-        "retries": integer(about.get("retries")),
-    }
-    short = {"cost_usd": "cost", "speedup_ratio": "speedup"}
-    settled: dict[str, Any] = {"revision": summary.revision}
-    for name, value in told.items():
-        settled[f"has_{short.get(name, name)}"] = int(value is not None)
-        settled[name] = value or 0
-    settled["is_unpriced"] = int(any(reason is not None for _, reason in summary.costs.values()))
-    return settled
+    cost_usd, speedup_ratio = (real(about.get(key)) for key in ("cost_usd", "speedup_ratio"))
+    tokens, retries = token_sum(about.get("usage")), integer(about.get("retries"))
+    return (
+        summary.revision,
+        math.nan if cost_usd is None else cost_usd,
+        math.nan if speedup_ratio is None else speedup_ratio,
+        -1 if tokens is None else tokens,
+        -1 if retries is None else retries,
+        int(any(reason is not None for _, reason in summary.costs.values())),
+    )
 
 
 def run_objects(database: Database, run_ids: Sequence[str]) -> dict[str, str]:
