@@ -9,9 +9,15 @@ import pytest
 
 from longpole.storage.clickhouse.address import Address
 from longpole.storage.clickhouse.connection import ClientDatabase
-from tests.storage.contract.conftest import data_folder, engine, engine_folder, new_database
+from tests.storage.clickhouse.server import new_database
 
-__all__ = ["data_folder", "engine", "engine_folder"]
+
+@pytest.fixture(autouse=True)
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's data folder, where outboxes are."""
+    folder = tmp_path / "data"
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder))
+    return folder
 
 
 @pytest.fixture

@@ -27,8 +27,7 @@ from longpole.storage.rows import events_from_run
 from longpole.storage.urls import own_url, shown_url
 from longpole.storage.writer import Writer
 from tests.small_runs import bare_run
-from tests.storage.contract.conftest import new_database, server_url
-from tests.storage.contract.server import PASSWORD, Engine
+from tests.storage.clickhouse.server import PASSWORD, Engine, new_database, server_url
 from tests.strategies import BEGIN_NS
 
 ME = Recorder(recorder_id="a" * 16, pid=1, host="here")

@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
 from longpole.storage import OpenMode, Store, open_store
-from tests.storage.contract.server import PASSWORD, USER, Engine, running
+from tests.storage.clickhouse.server import new_database, server_url
 
 KINDS = ("sqlite", "chdb", "http")
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def engine_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The one folder that the engine in this process has."""
-    pytest.importorskip("chdb")
-    import chdb
-
-    folder = tmp_path_factory.mktemp("engine")
-    # The engine lives as long as a connection is open; starting it takes most of a second.
-    connection = chdb.connect(str(folder.resolve()))  # type: ignore[no-untyped-call]
-    yield folder.resolve()
-    connection.close()
-
-
-@pytest.fixture(scope="session")
-def engine(engine_folder: Path) -> Iterator[Engine]:
-    """The engine behind an HTTP server."""
-    with running(str(engine_folder)) as engine:
-        yield engine
 
 
 @pytest.fixture(autouse=True)
@@ -58,16 +33,6 @@ def _url(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
         folder = request.getfixturevalue("engine_folder")
         return f"chdb:///{folder}?database={new_database()}"
     return server_url(request.getfixturevalue("engine"), new_database())
-
-
-def new_database() -> str:
-    """A name that no other test has."""
-    return f"test_{os.getpid()}_{next(_numbers)}"
-
-
-def server_url(engine: Engine, database: str) -> str:
-    """The URL of a database behind the HTTP server."""
-    return f"clickhouse://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{engine.port}/{database}"
 
 
 @pytest.fixture

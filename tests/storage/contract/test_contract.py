@@ -153,7 +153,7 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @given(any_runs(), st.integers(0, 2**32), st.integers(1, 5))
-@settings(max_examples=12, phases=EXAMPLES)
+@settings(max_examples=8, phases=EXAMPLES)
 def test_events_in_any_order_and_told_twice_make_the_same_run(
     shared: Store, straight: Store, drawn: Run, seed: int, batches: int
 ) -> None:
@@ -396,7 +396,7 @@ def test_every_store_keeps_the_same_costs(
 
 
 @given(said=FILTERS)
-@settings(max_examples=40)
+@settings(max_examples=20, phases=EXAMPLES)
 def test_a_filter_finds_the_runs_that_it_means(asked: Store, said: Filter) -> None:
     assert found_by(asked, said) == meant_by(_everything(asked), said)
 
@@ -413,7 +413,7 @@ def _everything(store: Store) -> Any:
 @given(
     runs=sets_of_runs(), filters=st.lists(FILTERS, min_size=2, max_size=4), is_alive=st.booleans()
 )
-@settings(max_examples=6, phases=EXAMPLES)
+@settings(max_examples=3, phases=EXAMPLES)
 def test_a_filter_finds_the_runs_that_it_means_in_any_store(
     fresh: Callable[[], Store], runs: list[Run], filters: list[Filter], is_alive: bool
 ) -> None:

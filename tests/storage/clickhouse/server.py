@@ -11,14 +11,15 @@ import base64
 import contextlib
 import email
 import email.policy
+import itertools
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
-import chdb
 import zstandard
 
 USER = "longpole"
@@ -111,6 +112,8 @@ class Engine(ThreadingHTTPServer):
 
     def run(self, parameters: dict[str, str], body: bytes) -> bytes:
         """Run one request as the server would."""
+        import chdb
+
         connection = chdb.connect(self.folder)  # type: ignore[no-untyped-call]
         try:
             if parameters.get("database"):
@@ -180,3 +183,16 @@ def running(folder: str) -> Iterator[Engine]:
         engine.shutdown()
         thread.join()
         engine.server_close()
+
+
+_numbers = itertools.count(1)
+
+
+def new_database() -> str:
+    """A name that no other test has."""
+    return f"test_{os.getpid()}_{next(_numbers)}"
+
+
+def server_url(engine: Engine, database: str) -> str:
+    """The URL of a database behind the HTTP server."""
+    return f"clickhouse://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{engine.port}/{database}"
