@@ -245,3 +245,19 @@ def test_content_and_redaction_hold_for_traceables(tmp_path: Path, tracing: Stan
     assert len(recording.run().spans) == 2
     stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"secret" not in stored
+
+
+def test_every_store_that_records_the_run_has_its_traceables(
+    recording: Recording, tmp_path: Path, tracing: StandIn
+) -> None:
+    other = LongpoleHandler(str(tmp_path / "other.db"))
+
+    @traceable
+    def alone(value: Any) -> Any:
+        return value
+
+    config: Any = {"callbacks": [recording.handler, other]}
+    _calling(alone).invoke(1, config)
+
+    for seen in (recording, Recording(tmp_path / "other.db", other)):
+        assert outline(seen.run()) == ["caller chain", "  alone chain"]

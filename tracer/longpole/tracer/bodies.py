@@ -237,12 +237,17 @@ def body_of(uuid: UUID) -> Body | None:
     return _by_uuid.get(uuid)
 
 
+def bodies_of(uuid: UUID) -> tuple[Body, ...]:
+    """Return the open run of this id in every store that records it."""
+    body = _by_uuid.get(uuid)
+    return () if body is None else (body, *body.beside)
+
+
 def add_wait(uuid: UUID, attribute: str, wait_ns: int) -> None:
     """Add to a wait inside an open run, under an attribute name, wherever the run is recorded."""
-    body = _by_uuid.get(uuid)
-    for one in () if body is None else (body, *body.beside):
-        if one.run is not None:
-            one.run.waited(attribute, wait_ns)
+    for body in bodies_of(uuid):
+        if body.run is not None:
+            body.run.waited(attribute, wait_ns)
 
 
 def ask_too(find: Callable[[], Body | None]) -> None:

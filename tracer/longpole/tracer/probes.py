@@ -11,7 +11,7 @@ known where work is submitted. Wrapped are, once a process and only while a hand
   limiters: waits inside a run that has started already.
 
 What is wrapped behaves as before: same results, exceptions, signatures and laziness; all that is
-added to a context are two variables of ours. `PATCH` puts the originals back.
+added to a context are variables of ours. `PATCH` puts the originals back.
 
 Source: langchain-core 1.8 (`runnables`, `rate_limiters`), langgraph 1.2 (`pregel/_executor.py`).
 """

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import sys
 import time
-import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -30,7 +29,7 @@ from langsmith.utils import tracing_is_enabled
 from longpole.model.run import Kind, SpanError
 from longpole.tracer import attributes as attributes_of
 from longpole.tracer.attributes import Attributes
-from longpole.tracer.bodies import Body, ask_no_more, ask_too, body_of, know
+from longpole.tracer.bodies import Body, ask_no_more, ask_too, bodies_of, body_of, know
 from longpole.tracer.caller import UNKNOWN_CALLER
 from longpole.tracer.clock import now_ns
 from longpole.tracer.content import capture, clean_text
@@ -46,7 +45,6 @@ _MESSAGE_LIMIT: Final = 2_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_OPEN: Final = 10_000
 
-_stores: weakref.WeakSet[Spans] = weakref.WeakSet()
 _open: dict[UUID, None] = {}
 
 
@@ -65,9 +63,9 @@ def _before(look: Callable[[RunTree], None], method: Callable[..., Any]) -> Call
 
 
 def _started(tree: RunTree) -> None:
-    parent = None if tree.parent_run_id is None else body_of(tree.parent_run_id)
-    if parent is not None:
-        _open_span(parent.recorder.spans, tree, parent.recorder, now_ns())
+    start_ns = now_ns()
+    for parent in () if tree.parent_run_id is None else bodies_of(tree.parent_run_id):
+        _open_span(parent.recorder.spans, tree, parent.recorder, start_ns)
 
 
 def adopt(spans: Spans, parent_uuid: UUID, recorder: Recorder) -> None:
@@ -113,7 +111,6 @@ def _open_span(spans: Spans, tree: RunTree, recorder: Recorder, start_ns: int) -
     run = spans.open(start, recorder.redact)
     if run is not None:
         know(run, recorder)
-        _stores.add(spans)
         _open[tree.id] = None
         if len(_open) > _MAX_OPEN:
             _open.pop(next(iter(_open)), None)
@@ -125,18 +122,15 @@ def _ended(tree: RunTree) -> None:
         return
     end_ns = now_ns()
     error = sys.exception() if tree.error else None
-    for spans in list(_stores):
-        run = spans.runs.get(tree.id)
-        recorder = None if run is None or run.body is None else run.body.recorder
-        if recorder is None:
-            continue
+    for body in bodies_of(tree.id):
+        recorder = body.recorder
         told = _of_result(tree, recorder)
         if error is not None:
-            spans.fail(tree.id, end_ns, error, told, recorder.redact)
+            recorder.spans.fail(tree.id, end_ns, error, told, recorder.redact)
         elif tree.error:
-            spans.fail_as(tree.id, end_ns, _error(tree.error, recorder), told)
+            recorder.spans.fail_as(tree.id, end_ns, _error(tree.error, recorder), told)
         else:
-            spans.close(tree.id, end_ns, told)
+            recorder.spans.close(tree.id, end_ns, told)
     _open.pop(tree.id, None)
     if not _open:
         ask_no_more(_around)
