@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 
 def _tile(page: Page, label: str) -> Locator:
-    return page.locator(".ti-tile").filter(has_text=label)
+    return page.locator(f'.ti-tile[data-label="{label}"]')
 
 
 def _cards(page: Page) -> Locator:
@@ -39,18 +39,26 @@ def test_the_first_page_tells_numbers_findings_and_what_bounds_the_wall(
 
 
 def test_a_finding_leads_to_its_chain_and_its_runs(server: Server, open_page: OpenPage) -> None:
-    page = open_page(server, "/?q=panel&chain=panel")
+    page = open_page(server, "/?q=panel")
     card = _cards(page).filter(has_text="claude holds up")
 
     card.get_by_role("link", name="panel").click()
     expect(page).to_have_url(re.compile(r"/chains\?.*chain=panel"))
     expect(page.get_by_role("heading", name="panel")).to_be_visible()
+    expect(page.get_by_label("Filter", exact=True)).to_have_value("panel")
     page.go_back()
-    run = card.get_by_role("link", name=PANEL.run_id[:8])
-    run.click()
+    card.get_by_role("link", name=PANEL.run_id[:8]).click()
 
     expect(page).to_have_url(re.compile(f"/run\\?run={PANEL.run_id}"))
     expect(page.get_by_role("heading", name="panel")).to_be_visible()
+
+
+def test_a_row_leads_to_its_chain_about_the_same_runs(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server, "/?q=status%3Aerror")
+
+    page.locator(".lt").first.get_by_role("link", name="tone").click()
+    expect(page).to_have_url(re.compile(r"/chains\?q=status%3Aerror&chain=triage"))
+    expect(page.get_by_role("heading", name="triage")).to_be_visible()
 
 
 def test_a_tile_leads_on_about_the_same_runs(server: Server, open_page: OpenPage) -> None:
@@ -85,8 +93,7 @@ def test_names_from_traces_are_shown_as_they_are(server: Server, open_page: Open
         expect(text.locator("a[href*='127.0.0.1:1/']")).to_have_count(0)
 
 
-@pytest.mark.parametrize("width", [400, 900, 1440])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("theme", "width"), [("dark", 400), ("light", 900), ("dark", 1440)])
 def test_the_page_fits_every_width_and_theme(
     server: Server, open_page: OpenPage, theme: str, width: int
 ) -> None:

@@ -53,8 +53,10 @@ def _seen(store_url: str, **address: str) -> AppTest:
     return app
 
 
-def _components(app: AppTest) -> list[dict[str, Any]]:
-    return [json.loads(element.proto.json) for element in app.get("bidi_component")]
+def _holding(app: AppTest, part: str) -> list[dict[str, Any]]:
+    """What was sent to the components that show parts of this name."""
+    sent = [json.loads(element.proto.json) for element in app.get("bidi_component")]
+    return [one for one in sent if part in one]
 
 
 def _texts(app: AppTest) -> str:
@@ -73,7 +75,7 @@ def test_numbers_come_before_the_findings_are_made(store_url: str) -> None:
     record(store_url, *stories.history(3))
 
     app = _app().run()
-    tiles, *tables = _components(app)
+    (tiles,), tables = _holding(app, "tiles"), _holding(app, "rows")
     assert [tile["value"] for tile in tiles["tiles"]][:3] == ["3", "0 %", "2.30 s"]
     assert [table["caption"] for table in tables] == [
         "Branches by share of the wall",
@@ -91,13 +93,16 @@ def test_a_finding_says_what_it_gains_and_how_to_look(store_url: str) -> None:
     assert "**claude** holds up 100 % of panel's runs" in _texts(app)
     assert "**−700 ms** at p50" in _texts(app)
     assert any("--change claude:faster=2" in code.value for code in app.code)
+    (chain, run, *_) = _holding(app, "links")[0]["links"]
+    assert chain == ["Chain", "panel", "chains?chain=panel"]
+    assert run[2].startswith("run?run=000003")
 
 
 def test_the_filter_chooses_the_runs(store_url: str) -> None:
     record(store_url, *stories.history(3), stories.failing(2))
 
     app = _seen(store_url, q="status:error")
-    tiles, bounds, *_ = _components(app)
+    (tiles,), (bounds, *_) = _holding(app, "tiles"), _holding(app, "rows")
     assert tiles["tiles"][0]["value"] == "1"
     assert tiles["tiles"][0]["href"] == "runs?q=status%3Aerror"
     assert {row["cells"][2][0] for row in bounds["rows"]} == {"triage"}

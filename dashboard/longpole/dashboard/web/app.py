@@ -30,12 +30,8 @@ def _run() -> None:
     run.page(open_run=_open_run, runs_page=runs_page)
 
 
-def _overview() -> None:
-    overview.page(run_page=run_page, chains_page=chains_page)
-
-
 overview_page = st.Page(
-    _overview, title="Overview", icon=":material/home:", url_path="overview", default=True
+    overview.page, title="Overview", icon=":material/home:", url_path="overview", default=True
 )
 runs_page = st.Page(runs.page, title="Runs", icon=":material/list:", url_path="runs")
 chains_page = st.Page(chains.page, title="Chains", icon=":material/hub:", url_path="chains")

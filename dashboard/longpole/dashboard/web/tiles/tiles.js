@@ -21,6 +21,7 @@ function tileOf(tile) {
     made.addEventListener("click", event => follow(event, tile.href));
   }
   made.setAttribute("role", "listitem");
+  made.dataset.label = tile.label;
   const label = element("span", "ti-label", tile.label);
   label.title = tile.meaning;
   made.append(label, element("span", "ti-value", tile.value));

@@ -7,10 +7,13 @@ a filter goes along from one to the next.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from longpole.dashboard.web import queries
 from longpole.dashboard.web.samples import NEWEST, Question
@@ -54,6 +57,26 @@ class Asked:
 
 def bar(token: int, *, asks_status: bool = False, asks_newest: bool = True) -> Asked:
     """Draw the boxes and return what they say."""
+    with _of_all_pages():
+        return _bar(token, asks_status=asks_status, asks_newest=asks_newest)
+
+
+@contextmanager
+def _of_all_pages() -> Iterator[None]:
+    """Have boxes belong to the app, not to one page: what they hold goes along to the next.
+
+    Streamlit takes what is in the address for boxes of the page that is left away from it; so a
+    link to another page could not say which runs it is about.
+    """
+    context = get_script_run_ctx()
+    if context is None:
+        yield
+        return
+    with context.run_with_active_hash(context.pages_manager.main_script_hash):
+        yield
+
+
+def _bar(token: int, *, asks_status: bool, asks_newest: bool) -> Asked:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         text = _text()
         name = _chain(token)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -12,6 +13,7 @@ from longpole.analysis.findings import Finding, GainOf
 from longpole.dashboard import words
 from longpole.dashboard.findings_text import finding_text, next_commands
 from longpole.dashboard.found import Found
+from longpole.dashboard.web.links import Link, links
 from longpole.dashboard.web.views import many, run
 from longpole.dashboard.web.workshop import Finished
 
@@ -20,7 +22,7 @@ _RUNS_LINKED: Final = 2
 _WHAT_IF: Final = "What-if"
 
 
-def cards(made: Finished[Found] | None, *, run_page: st.Page, chains_page: st.Page) -> None:
+def cards(made: Finished[Found] | None) -> None:
     """Draw the findings, or that they are being made."""
     many.heading(
         "What would be worth changing",
@@ -36,7 +38,7 @@ def cards(made: Finished[Found] | None, *, run_page: st.Page, chains_page: st.Pa
         return
     _told(made.answer, is_current=made.is_current)
     for number, finding in enumerate(_shown(made.answer.findings), start=1):
-        _card(number, finding, run_page, chains_page)
+        _card(number, finding)
     _below(made.answer)
 
 
@@ -77,7 +79,7 @@ def _below(found: Found) -> None:
 # --- one card ------------------------------------------------------------------------------------
 
 
-def _card(number: int, finding: Finding, run_page: st.Page, chains_page: st.Page) -> None:
+def _card(number: int, finding: Finding) -> None:
     text = finding_text(finding)
     with st.container(border=True, gap="xsmall", key=f"finding_{number}"):
         said, gains = st.columns([3.4, 1], gap="small")
@@ -85,7 +87,7 @@ def _card(number: int, finding: Finding, run_page: st.Page, chains_page: st.Page
         gains.markdown("  \n".join(gains_of(finding)))
         st.caption(f"{named(text.evidence)}  \n**Try** {named(text.advice)}")
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            _links(finding, run_page, chains_page)
+            links(_links(finding), key=f"finding_links_{number}")
             st.code(next_commands(finding)[0], language=None)
 
 
@@ -118,22 +120,24 @@ def gains_of(finding: Finding) -> list[str]:
     return [*told, *(["only if it can be had"] if finding.is_question and told else [])]
 
 
-def _links(finding: Finding, run_page: st.Page, chains_page: st.Page) -> None:
-    st.page_link(
-        chains_page,
-        label=words.markdown(words.short_name(finding.chain)),
-        query_params=many.chain_query(finding.chain),
+def _links(finding: Finding) -> list[Link]:
+    chain = Link(
+        what="Chain",
+        label=words.short_name(finding.chain),
+        href=many.chain_address(finding.chain),
     )
-    for run_id in finding.run_ids[:_RUNS_LINKED]:
-        st.page_link(run_page, label=run_id[:8], query_params={"run": run_id})
-    if finding.changes and _WHAT_IF in run.TABS:
-        st.page_link(
-            run_page,
-            label="What if",
-            icon=":material/science:",
-            query_params={
-                "run": finding.run_ids[0],
-                "tab": _WHAT_IF,
-                "change": [describe(one) for one in finding.changes],
-            },
-        )
+    shown = finding.run_ids[:_RUNS_LINKED]
+    runs = [Link(what="Run", label=run_id[:8], href=f"run?run={run_id}") for run_id in shown]
+    return [chain, *runs, *_what_if(finding)]
+
+
+def _what_if(finding: Finding) -> list[Link]:
+    """Return the link that asks for the change, where the page of a run can answer it."""
+    if not finding.changes or _WHAT_IF not in run.TABS:
+        return []
+    asked = {
+        "run": finding.run_ids[0],
+        "tab": _WHAT_IF,
+        "change": [describe(one) for one in finding.changes],
+    }
+    return [Link(what="", label="What if", href=f"run?{urlencode(asked, doseq=True)}")]

@@ -55,17 +55,8 @@ def counted(found: Sampled) -> str:
 
 def chain_address(name: str) -> str:
     """Return where one chain is shown, about the same runs."""
-    return "chains?" + urlencode(chain_query(name))
-
-
-def chain_query(name: str) -> dict[str, str]:
-    """Return what that address says after its question mark."""
-    return {**kept_query(), filters.CHAIN: name}
-
-
-def kept_query() -> dict[str, str]:
-    """Return what the address says of the runs, for a page about the same ones."""
-    return {key: st.query_params[key] for key in FILTER_KEYS if key in st.query_params}
+    kept = {key: st.query_params[key] for key in FILTER_KEYS if key in st.query_params}
+    return "chains?" + urlencode({**kept, filters.CHAIN: name})
 
 
 def metrics(shown: Sequence[tuple[str, str, str | None]]) -> None:

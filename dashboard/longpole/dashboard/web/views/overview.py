@@ -25,6 +25,7 @@ from longpole.dashboard.web.views import filters, finding_cards, many, nothing, 
 from longpole.model.errors import StoreError
 
 _REFRESH_S: Final = 2.0
+_FILTER_KEYS: Final = (filters.CHAIN, *many.FILTER_KEYS)
 _CHAINS_SHOWN: Final = 5
 _BRANCHES_SHOWN: Final = 8
 _NUMBER: Final = ColumnKind.NUMBER
@@ -55,7 +56,7 @@ _BOUNDS: Final = (
 )
 
 
-def page(*, run_page: st.Page, chains_page: st.Page) -> None:
+def page() -> None:
     """Draw the page."""
     try:
         state = queries.state()
@@ -72,14 +73,14 @@ def page(*, run_page: st.Page, chains_page: st.Page) -> None:
         try:
             queries.settle_new_runs()
             now = replace(question, token=queries.state().token)
-            _body(now, run_page=run_page, chains_page=chains_page)
+            _body(now)
         except StoreError as error:
             trouble.store(error, queries.shown_store_url())
 
     body()
 
 
-def _body(question: Question, *, run_page: st.Page, chains_page: st.Page) -> None:
+def _body(question: Question) -> None:
     _banner(question)
     found = samples.sampled(question)
     if not found.samples:
@@ -94,13 +95,12 @@ def _body(question: Question, *, run_page: st.Page, chains_page: st.Page) -> Non
         _slowest(seen)
         _dearest(seen)
     with left:
-        made = glance.findings(question, _subject())
-        finding_cards.cards(made, run_page=run_page, chains_page=chains_page)
+        finding_cards.cards(glance.findings(question, _subject()))
 
 
 def _subject() -> tuple[str | None, ...]:
     """Return what the boxes say; unlike the question it does not change as time goes on."""
-    return tuple(st.query_params.get(key) for key in (filters.CHAIN, *many.FILTER_KEYS))
+    return tuple(st.query_params.get(key) for key in _FILTER_KEYS)
 
 
 def _banner(question: Question) -> None:
@@ -113,9 +113,7 @@ def _banner(question: Question) -> None:
 
 def _addresses() -> Mapping[str, str]:
     """Return where the pages are that tell more, about the same runs."""
-    kept = many.kept_query()
-    if filters.CHAIN in st.query_params:
-        kept[filters.CHAIN] = st.query_params[filters.CHAIN]
+    kept = {key: st.query_params[key] for key in _FILTER_KEYS if key in st.query_params}
     after = f"?{urlencode(kept)}" if kept else ""
     return {path: path + after for path in ("runs", "chains", "cost", "failures")}
 
