@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from longpole.model.run import Status
-from longpole.storage import RunQuery, open_store
-from longpole.storage.sqlite import SqliteStore
+from longpole.storage import RunQuery, Store, open_store
 from tests.storage.warm import EVENTS_A_RUN, ROUND_NS, Warm, run_id
 
 MOST_EVENTS = 400
@@ -62,7 +61,7 @@ def kill_busy_writers(path: Path, *, rounds: int, seed: int) -> Outcome:
         store.close()
 
 
-def _check_round(store: SqliteStore, round_: int, events: int) -> None:
+def _check_round(store: Store, round_: int, events: int) -> None:
     """All runs that were told to the end are whole, and what was under way is lost."""
     begin_ns = round_ * ROUND_NS
     query = RunQuery(since_ns=begin_ns, until_ns=begin_ns + ROUND_NS, limit=100_000)

@@ -335,7 +335,7 @@ def everything(store: Store) -> list[Known]:
     return known
 
 
-def contents(store: SqliteStore, run_id: str) -> tuple[str, ...]:
+def contents(store: Store, run_id: str) -> tuple[str, ...]:
     """Return the distinct words, in their order, of each input and output of a settled run."""
     found = store.load_contents(run_id).values()
     texts = {text for one in found for text in (one.input_value, one.output_value) if text}

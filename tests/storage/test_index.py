@@ -13,10 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longpole.model.run import Status
-from longpole.storage import Recorder, RunQuery, SpanEnd, SpanEvent, SpanStart, open_store
+from longpole.storage import Recorder, RunQuery, SpanEnd, SpanEvent, SpanStart, Store, open_store
 from longpole.storage.filter_text import parse
 from longpole.storage.index import RUN_LIMIT_CHARS, VALUE_LIMIT_CHARS
-from longpole.storage.sqlite import SqliteStore
 
 ME = Recorder(recorder_id="a" * 16, pid=os.getpid(), host="here")
 LAST = 999
@@ -25,7 +24,7 @@ _counter = iter(range(10**9))
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
+def store(tmp_path: Path) -> Iterator[Store]:
     opened = open_store(str(tmp_path / "runs.db"), mode="write")
     yield opened
     opened.close()
@@ -63,7 +62,7 @@ def said(run: int, text: str, answer: str = "") -> list[SpanEvent]:
     return [start(run, 0, {INPUT: text}), end(run, 0, {OUTPUT: answer})]
 
 
-def found(store: SqliteStore, text: str) -> set[int]:
+def found(store: Store, text: str) -> set[int]:
     page = store.list_runs(RunQuery(where=parse(text, now_ns=0), limit=1000))
     assert page.total == len(page.rows)
     return {int(row.run_id, 16) for row in page.rows}
@@ -74,7 +73,7 @@ def documents_in(connection: sqlite3.Connection) -> set[int]:
     return {document for (document,) in connection.execute("SELECT DISTINCT doc FROM seen")}
 
 
-def check(store: SqliteStore) -> None:
+def check(store: Store) -> None:
     """What the index holds is what the rows say: nothing is missing, nothing is left over."""
     connection = sqlite3.connect(store.url.removeprefix("sqlite:///"))
     connection.execute("INSERT INTO texts (texts) VALUES ('integrity-check')")
@@ -94,7 +93,7 @@ def check(store: SqliteStore) -> None:
     assert wrong == []
 
 
-def test_words_look_into_inputs_and_outputs_once_a_run_is_indexed(store: SqliteStore) -> None:
+def test_words_look_into_inputs_and_outputs_once_a_run_is_indexed(store: Store) -> None:
     store.write(ME, said(1, "When does the Ferry leave?", "at six o'clock"))
     store.write(ME, said(2, "when is dinner?", "the ferry-boat serves none"))
 
@@ -112,7 +111,7 @@ def test_words_look_into_inputs_and_outputs_once_a_run_is_indexed(store: SqliteS
     check(store)
 
 
-def test_words_of_json_are_the_words_that_were_written(store: SqliteStore) -> None:
+def test_words_of_json_are_the_words_that_were_written(store: Store) -> None:
     text = '{"content":"first line\\nsecond \\"quoted\\" café"}'
     told = {INPUT: text, "input.mime_type": "application/json"}
     store.write(ME, [start(1, 0, told), end(1)])
@@ -122,7 +121,7 @@ def test_words_of_json_are_the_words_that_were_written(store: SqliteStore) -> No
     assert found(store, '"line second quoted café"') == {1}
 
 
-def test_a_run_is_indexed_when_it_has_ended(store: SqliteStore) -> None:
+def test_a_run_is_indexed_when_it_has_ended(store: Store) -> None:
     store.write(ME, [start(1, 0, {INPUT: "ferry", BRANCH: "north"})])
 
     assert not store.has_unindexed_runs()
@@ -135,7 +134,7 @@ def test_a_run_is_indexed_when_it_has_ended(store: SqliteStore) -> None:
 
 
 def test_what_arrives_late_is_found_at_once_and_its_words_when_it_is_indexed_again(
-    store: SqliteStore,
+    store: Store,
 ) -> None:
     store.write(ME, [*said(1, "ferry"), start(1, 1, {BRANCH: "north"})])
     store.index_runs(10)
@@ -148,7 +147,7 @@ def test_what_arrives_late_is_found_at_once_and_its_words_when_it_is_indexed_aga
     check(store)
 
 
-def test_an_end_that_says_otherwise_takes_the_words_of_the_start_back(store: SqliteStore) -> None:
+def test_an_end_that_says_otherwise_takes_the_words_of_the_start_back(store: Store) -> None:
     store.write(ME, [*said(1, "ferry"), start(1, 1, {INPUT: "harbour"})])
     store.index_runs(10)
     store.write(ME, [end(1, 1, {INPUT: "lighthouse"})])
@@ -160,7 +159,7 @@ def test_an_end_that_says_otherwise_takes_the_words_of_the_start_back(store: Sql
 
 
 def test_deleted_runs_and_deleted_contents_are_not_found_and_leave_no_word_in_the_file(
-    store: SqliteStore, tmp_path: Path
+    store: Store, tmp_path: Path
 ) -> None:
     for run, word in enumerate(["albatross", "bittern", "cormorant"], 1):
         store.write(ME, [*said(run, f"the {word} flies"), start(run, 1, {BRANCH: word})])
@@ -181,7 +180,7 @@ def test_deleted_runs_and_deleted_contents_are_not_found_and_leave_no_word_in_th
 
 
 def test_a_text_that_many_spans_have_is_indexed_once_and_long_ones_to_a_limit(
-    store: SqliteStore, tmp_path: Path
+    store: Store, tmp_path: Path
 ) -> None:
     store.write(
         ME,
@@ -208,7 +207,7 @@ def test_a_text_that_many_spans_have_is_indexed_once_and_long_ones_to_a_limit(
     check(store)
 
 
-def test_the_newest_runs_are_indexed_first_and_no_more_than_asked_for(store: SqliteStore) -> None:
+def test_the_newest_runs_are_indexed_first_and_no_more_than_asked_for(store: Store) -> None:
     for run in range(1, 8):
         store.write(ME, said(run, "ferry"))
 
@@ -232,7 +231,7 @@ STEPS = st.lists(
 )
 
 
-def _step(store: SqliteStore, what: str, run: int, span: int, text: str) -> None:
+def _step(store: Store, what: str, run: int, span: int, text: str) -> None:
     run_id = f"{run:032x}"
     if what == "start":
         store.write(ME, [start(run, span, {INPUT: text, BRANCH: text or None})])

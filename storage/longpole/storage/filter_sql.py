@@ -67,7 +67,8 @@ _TIME_CONDITION: Final[Mapping[TimeField, str]] = {
 }
 
 
-_QUEUED_NS: Final = 1_000_000
+QUEUED_NS: Final = 1_000_000
+"""A span that waited for less was not queued: handing work over always takes a while."""
 
 
 def _some_span(facet: str, told: str, values: list[Value]) -> Condition:
@@ -96,9 +97,8 @@ _TRAIT_CONDITION: Final[Mapping[Trait, str]] = {
     Trait.FALLBACK: _odd_span(f"role = '{Role.FALLBACK}'"),
     Trait.CACHE_HIT: _odd_span("cache_hit = 1"),
     Trait.COST: "cost_usd IS NOT NULL",
-    # Work that is handed over always starts some microseconds later; that is no queue. The first
-    # condition is the index's.
-    Trait.QUEUE: _odd_span(f"ready_ns < start_ns AND start_ns - ready_ns >= {_QUEUED_NS}"),
+    # The first condition is the index's.
+    Trait.QUEUE: _odd_span(f"ready_ns < start_ns AND start_ns - ready_ns >= {QUEUED_NS}"),
     Trait.LOST: _odd_span(
         "end_ns IS NULL AND recorder IN (SELECT recorder FROM recorders WHERE is_dead = 1)"
     ),

@@ -20,6 +20,7 @@ from longpole.model import Run, SpanError, Status, semconv
 from longpole.model.errors import AmbiguousRunError, StoreError, UnknownRunError
 from longpole.model.pricing import PriceBook
 from longpole.storage import (
+    DestinationState,
     Receipt,
     Recorder,
     RunOrder,
@@ -507,6 +508,54 @@ def test_what_was_sent_is_remembered(store: Store) -> None:
     assert store.receipts("elsewhere", [one]) == {}
     store.write(DEAD, [start(1, 2, parent=1), end(1, 2)])
     assert store.receipts("there", [one]) == {one: replace(done, is_current=False)}
+
+
+def test_what_each_destination_has_is_counted(store: Store) -> None:
+    store.write(DEAD, [start(1), end(1), start(2), end(2)])
+    one, two = f"{1:032x}", f"{2:032x}"
+    first = Receipt(
+        destination="there",
+        run_id=one,
+        revision=store.revision(one),
+        sent=frozenset({"a"}),
+        refused={"b": "too large", "c": "too large"},
+        at_ns=7,
+    )
+    second = replace(first, run_id=two, revision=1, refused={}, at_ns=8)
+    held_up = replace(second, destination="elsewhere", waiting="no answer", at_ns=9)
+    store.save_receipts([first, second, held_up])
+
+    assert store.destinations() == [
+        DestinationState(
+            destination="elsewhere",
+            done=0,
+            changed=0,
+            waiting=1,
+            refused_spans=0,
+            reason="no answer",
+            at_ns=9,
+        ),
+        DestinationState(
+            destination="there",
+            done=1,
+            changed=1,
+            waiting=0,
+            refused_spans=2,
+            reason="too large",
+            at_ns=8,
+        ),
+    ]
+
+
+def test_whole_runs_come_in_the_order_asked_for(store: Store) -> None:
+    for number in (1, 2, 3):
+        store.write(DEAD, [start(number), start(number, 2, parent=1), end(number, 2)])
+    store.write(ALIVE, [start(4)])
+    asked = [f"{number:032x}" for number in (4, 1, 9, 3, 1)]
+
+    runs = list(store.load_runs(asked))
+    assert runs == [store.load_run(run_id) for run_id in asked if run_id != f"{9:032x}"]
+    assert [len(run.spans) for run in runs] == [1, 2, 2, 2]
 
 
 # --- upkeep -------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import Final
 from longpole.model import semconv
 from longpole.model.run import Kind, Role, Status
 from longpole.storage.exchange.foreign import EXCEPTION_MESSAGE, EXCEPTION_TYPE
+from longpole.storage.filter_sql import QUEUED_NS
 from longpole.storage.rows import KIND_OF_OPENINFERENCE, KIND_OF_OPERATION
 
 NO_START_NS: Final = 2**63 - 1
@@ -200,7 +201,7 @@ SELECT
   max(toUInt8(has_ended AND is_failed)) AS has_failed,
   max(toUInt8({_attribute(semconv.LONGPOLE_ROLE)} = '{Role.FALLBACK.value}')) AS has_fallback,
   max(toUInt8({_attribute(semconv.LONGPOLE_CACHE_HIT)} = 'true')) AS has_cache_hit,
-  max(toUInt8(ifNull({_READY} < begin_ns, 0))) AS has_queue,
+  max(toUInt8(ifNull({_READY} < begin_ns AND begin_ns - {_READY} >= {QUEUED_NS}, 0))) AS has_queue,
   max(toUInt8(NOT has_ended AND {recorder} = '')) AS has_unended,
   toUnixTimestamp64Nano(now64(9)) AS changed_ns
 FROM {source}

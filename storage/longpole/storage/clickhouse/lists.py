@@ -104,6 +104,14 @@ def revisions(
     return {run_id: (revision, start_ns) for run_id, revision, start_ns in found.rows}
 
 
+def revisions_among(database: Database, ids: str, dead: Collection[str]) -> dict[str, int]:
+    """Return the revisions of those runs that there are; `ids` is SQL that selects their ids."""
+    bound = Bound()
+    source = _runs(database, dead, bound, [f"run_id GLOBAL IN ({ids})"])
+    found = database.query(f"SELECT run_id, revision FROM ({source})", bound.values)
+    return dict(found.rows)
+
+
 def matching_runs(database: Database, beginning: str, limit: int) -> list[str]:
     """Return ids that begin like this, in order, at most `limit` of them."""
     found = database.query(

@@ -1,4 +1,4 @@
-"""Rows of one run → its spans, and the `Run` they make.
+"""Rows of runs → their spans, and the `Run`s they make.
 
 A run's row in `longpole_runs` says which trace and which stretch of time to look in, which is what
 makes the look-up cheap whatever the sorting of `otel_traces`. Spans that have not ended come from
@@ -7,8 +7,8 @@ makes the look-up cheap whatever the sorting of `otel_traces`. Spans that have n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from longpole.model.run import Run, Span, Status, assemble
@@ -30,6 +30,9 @@ from longpole.storage.store import Content, SpanEnd, SpanStart
 OPEN_LAYOUT: Final = Layout(has_scope=True)
 """The layout of `longpole_open`, which is always ours."""
 
+_RUNS_AT_ONCE: Final = 200
+_SPANS_AT_ONCE: Final = 20_000
+
 
 @dataclass(slots=True)
 class Recorded:
@@ -48,7 +51,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the spans of a run are."""
+    """Where the spans of a run are, and how many."""
 
     run_id: str
     trace_id: str
@@ -56,79 +59,122 @@ class Place:
     last_ns: int
     names: list[str]
     root_span_id: str | None
+    spans: int
 
 
-_PLACE: Final = f"""
-SELECT max(trace_id) AS trace, min(first_ns) AS begin, max(last_ns) AS until,
+_PLACES: Final = f"""
+SELECT run_id, max(trace_id) AS trace, min(first_ns) AS begin, max(last_ns) AS until,
   arraySort(groupUniqArrayArray(names)) AS all_names,
   bitShiftRight(max(rank), {RANK_BITS}) = 1 AS is_rooted,
-  argMaxMerge(root_span_id) AS root_id
-FROM {{table}} WHERE run_id = {{run:String}}
-HAVING begin < {NO_START_NS}"""
+  argMaxMerge(root_span_id) AS root_id, uniqExactMerge(spans) AS span_count
+FROM {{table}} WHERE run_id IN {{runs:Array(String)}}
+GROUP BY run_id HAVING begin < {NO_START_NS}"""
 
 
-def place_of(database: Database, run_id: str) -> Place | None:
-    """Return where a run's spans are; `None` when there is no such run."""
-    sql = _PLACE.replace("{table}", database.name(RUNS))
-    for found in database.query(sql, {"run": run_id}).by_name():
-        return Place(
-            run_id=run_id,
+def places_of(database: Database, run_ids: Sequence[str]) -> dict[str, Place]:
+    """Return where the spans of those of these runs are that there are, by run id."""
+    sql = _PLACES.replace("{table}", database.name(RUNS))
+    return {
+        found["run_id"]: Place(
+            run_id=found["run_id"],
             trace_id=found["trace"],
             first_ns=found["begin"],
             last_ns=found["until"],
             names=list(found["all_names"]),
             root_span_id=found["root_id"] if found["is_rooted"] else None,
+            spans=found["span_count"],
         )
-    return None
+        for found in database.query(sql, {"runs": list(run_ids)}).by_name()
+    }
 
 
-def load_run(
-    database: Database, layout: Layout, run_id: str, is_living: Callable[[str], bool]
-) -> Run | None:
-    """Return a run; `None` when there is none with this id.
+def portions(database: Database, run_ids: Sequence[str]) -> Iterator[list[Place]]:
+    """Yield where those runs are that are there, in portions that memory holds at once."""
+    for first in range(0, len(run_ids), _RUNS_AT_ONCE):
+        some = run_ids[first : first + _RUNS_AT_ONCE]
+        places = places_of(database, some)
+        portion: list[Place] = []
+        spans = 0
+        for run_id in some:
+            if run_id in places:
+                portion.append(places[run_id])
+                spans += places[run_id].spans
+                if spans >= _SPANS_AT_ONCE:
+                    yield portion
+                    portion, spans = [], 0
+        if portion:
+            yield portion
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What is recorded and computed of one run, not a tree yet."""
+
+    place: Place
+    recorded: Mapping[str, Recorded]
+    spans: Sequence[Span]
+
+    def assembled(self) -> Run:
+        """Return the run.
+
+        Raises:
+            BrokenLawError: its spans make no tree.
+        """
+        root = self.recorded.get(self.place.root_span_id or "")
+        attributes = root.attributes if root else {}
+        return assemble(
+            self.place.run_id,
+            self.spans,
+            trace_id=self.place.trace_id or None,
+            session_id=rows.session_id(attributes) or None,
+            user_id=rows.user_id(attributes) or None,
+            tags=rows.tags(attributes),
+            metadata=rows.metadata(attributes),
+        )
+
+
+def load_rows(
+    database: Database,
+    layout: Layout,
+    places: Sequence[Place],
+    is_living: Callable[[str], bool],
+) -> list[Loaded]:
+    """Return what is stored of runs, in this order; nothing of those that have no spans.
 
     Args:
         database: to read from.
         layout: of its `otel_traces`.
-        run_id: the whole id.
+        places: one of the `portions`.
         is_living: whether the recorder with this id lives.
     """
-    place = place_of(database, run_id)
-    if place is None:
-        return None
-    recorded = recorded_spans(database, layout, place, with_content=False)
-    costs = costs_of(database, run_id)
-    spans = [
-        _span(one, is_living, costs.get(span_id, (None, None)))
-        for span_id, one in recorded.items()
-        if one.start is not None
-    ]
-    if not spans:
-        return None
-    root = recorded.get(place.root_span_id or "")
-    attributes = root.attributes if root else {}
-    return assemble(
-        run_id,
-        spans,
-        trace_id=place.trace_id or None,
-        session_id=rows.session_id(attributes) or None,
-        user_id=rows.user_id(attributes) or None,
-        tags=rows.tags(attributes),
-        metadata=rows.metadata(attributes),
-    )
+    if not places:
+        return []
+    recorded = recorded_spans(database, layout, places, with_content=False)
+    costs = costs_of(database, [place.run_id for place in places])
+    loaded = []
+    for place in places:
+        known, priced = recorded[place.run_id], costs.get(place.run_id, {})
+        spans = [
+            _span(one, is_living, priced.get(span_id, (None, None)))
+            for span_id, one in known.items()
+            if one.start is not None
+        ]
+        if spans:
+            loaded.append(Loaded(place, known, spans))
+    return loaded
 
 
 def load_contents(
     database: Database, layout: Layout, run_id: str, span_id: str | None = None
 ) -> dict[str, Content]:
     """Return inputs, outputs and raw attributes of a run's spans, or of one, by span id."""
-    place = place_of(database, run_id)
-    if place is None:
+    places = list(places_of(database, [run_id]).values())
+    if not places:
         return {}
-    recorded = recorded_spans(database, layout, place, with_content=True, span_id=span_id)
+    recorded = recorded_spans(database, layout, places, with_content=True, span_id=span_id)
     return {
         found: _content(one.attributes)
-        for found, one in recorded.items()
+        for found, one in recorded[run_id].items()
         if span_id is None or found == span_id
     }
 
@@ -136,20 +182,20 @@ def load_contents(
 def recorded_spans(
     database: Database,
     layout: Layout,
-    place: Place,
+    places: Sequence[Place],
     *,
     with_content: bool,
     span_id: str | None = None,
-) -> dict[str, Recorded]:
-    """Return what is recorded of a run's spans, by span id; `span_id` may narrow the search."""
-    recorded: dict[str, Recorded] = {}
-    finished = _traces_rows(database, layout, place, with_content=with_content, span_id=span_id)
+) -> dict[str, dict[str, Recorded]]:
+    """Return what is recorded of spans, by run id and span id; `span_id` may narrow the search."""
+    recorded: dict[str, dict[str, Recorded]] = {place.run_id: {} for place in places}
+    finished = _traces_rows(database, layout, places, with_content=with_content, span_id=span_id)
     for start, end in events_of(finished):
-        known = recorded.setdefault(start.span_id, Recorded(start, end))
+        known = recorded[start.run_id].setdefault(start.span_id, Recorded(start, end))
         if known.end is None:
             known.end = end
-    for part, recorder_id, start, end in open_events(database, place.run_id):
-        known = recorded.setdefault(start.span_id, Recorded())
+    for part, recorder_id, start, end in open_events(database, list(recorded)):
+        known = recorded[start.run_id].setdefault(start.span_id, Recorded())
         if part == OPEN_START:
             if known.start is None:
                 known.start, known.recorder_id = start, recorder_id
@@ -161,7 +207,7 @@ def recorded_spans(
 def _traces_rows(
     database: Database,
     layout: Layout,
-    place: Place,
+    places: Sequence[Place],
     *,
     with_content: bool,
     span_id: str | None,
@@ -171,34 +217,35 @@ def _traces_rows(
     only = "" if span_id is None else f" AND {span_id_sql()} = {{span:String}}"
     sql = (
         f"SELECT {columns} FROM {database.name(TRACES)} "
-        "WHERE TraceId = {trace:String} AND SpanName IN {names:Array(String)} "
+        "WHERE TraceId IN {traces:Array(String)} AND SpanName IN {names:Array(String)} "
         "AND Timestamp >= fromUnixTimestamp64Nano({first:Int64}) "
         "AND Timestamp <= fromUnixTimestamp64Nano({last:Int64}) "
-        f"AND {run_id_sql()} = {{run:String}}{only}"
+        f"AND {run_id_sql()} IN {{runs:Array(String)}}{only}"
     )
     values = {
-        "trace": place.trace_id,
-        "names": place.names,
-        "first": place.first_ns,
-        "last": place.last_ns,
-        "run": place.run_id,
+        "traces": sorted({place.trace_id for place in places}),
+        "names": sorted({name for place in places for name in place.names}),
+        "first": min(place.first_ns for place in places),
+        "last": max(place.last_ns for place in places),
+        "runs": [place.run_id for place in places],
         "span": span_id or "",
     }
     return database.query(sql, values).by_name()
 
 
 def open_events(
-    database: Database, run_id: str
+    database: Database, run_ids: Sequence[str]
 ) -> Iterator[tuple[str, str, SpanStart, SpanEnd | None]]:
-    """Yield part, recorder, start and end of a run's rows in `longpole_open`."""
+    """Yield part, recorder, start and end of the rows of runs in `longpole_open`."""
     sql = (
-        f"SELECT Part AS part, RecorderId AS recorder, "
+        f"SELECT RunId AS run, Part AS part, RecorderId AS recorder, "
         f"{OPEN_LAYOUT.select_columns(with_content=True)} FROM {database.name(OPEN)} FINAL "
-        f"WHERE RunId = {{run:String}} AND Version = {TOLD}"
+        f"WHERE RunId IN {{runs:Array(String)}} AND Version = {TOLD}"
     )
-    for row in database.query(sql, {"run": run_id}).by_name():
+    for row in database.query(sql, {"runs": list(run_ids)}).by_name():
         for start, end in events_of([row]):
-            yield row["part"], row["recorder"], start, end
+            # An end that came without its start has no trace that would name its run.
+            yield row["part"], row["recorder"], replace(start, run_id=row["run"]), end
 
 
 def events_of(found: Iterable[Mapping[str, Any]]) -> Iterator[tuple[SpanStart, SpanEnd | None]]:

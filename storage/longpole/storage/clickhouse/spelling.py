@@ -164,23 +164,24 @@ def _added(
 ) -> dict[str, Any]:
     """Return what a reader of the row needs to know besides what was recorded."""
     told: dict[str, Any] = {}
-    if start.run_id != start.trace_id:
+    # A span without a kind would be read as one of another tool, and put into our words once more.
+    is_plain = semconv.LONGPOLE_KIND not in attributes
+    if is_plain or start.run_id != start.trace_id:
         told[semconv.LONGPOLE_RUN_ID] = start.run_id
     if start.is_root and start.parent_span_id is not None:
         told[semconv.LONGPOLE_RUN_ROOT] = True
     if not layout.has_scope:
         told.setdefault(SCOPE_NAME, attributes.get(SCOPE_NAME, LONGPOLE))
-    status = None if end is None else _told_status(end)
+    status = None if end is None else _told_status(end, is_always=is_plain)
     if status is not None:
         told[semconv.LONGPOLE_STATUS] = status
     return {key: value for key, value in told.items() if attributes.get(key) != value}
 
 
-def _told_status(end: SpanEnd) -> str | None:
-    """Return the status in our words where OpenTelemetry's cannot say it."""
-    if end.status is Status.ERROR or (end.status is Status.OK and end.error is None):
-        return None
-    return end.status.value
+def _told_status(end: SpanEnd, *, is_always: bool) -> str | None:
+    """Return the status in our words; where OpenTelemetry's says it too, only if always."""
+    is_said = end.status is Status.ERROR or (end.status is Status.OK and end.error is None)
+    return None if is_said and not is_always else end.status.value
 
 
 def _texts(attributes: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, str]:
@@ -227,6 +228,7 @@ _FLAGS: Final = frozenset(
         semconv.LONGPOLE_STREAMED,
         semconv.LONGPOLE_DETACHED,
         semconv.LONGPOLE_CACHE_HIT,
+        semconv.LONGPOLE_RESULT_SWAPPED,
     }
 )
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from longpole.model.errors import (
     AmbiguousRunError,
+    BrokenLawError,
     StoreUnavailableError,
     UnknownRunError,
     UnsupportedByStoreError,
@@ -43,6 +45,7 @@ from longpole.storage.spool import spool_folder
 from longpole.storage.store import (
     ALL_RUNS,
     Content,
+    DestinationState,
     OpenMode,
     Receipt,
     Recorder,
@@ -149,14 +152,25 @@ class ClickHouseStore:
             UnknownRunError: there is no such run.
         """
         layout = self._seen_layout()
-        run = (
-            None
-            if layout is None
-            else load.load_run(self._database, layout, run_id, self._is_living)
-        )
-        if run is None:
-            raise UnknownRunError(run_id)
-        return run
+        if layout is not None:
+            places = list(load.places_of(self._database, [run_id]).values())
+            for loaded in load.load_rows(self._database, layout, places, self._is_living):
+                return loaded.assembled()
+        raise UnknownRunError(run_id)
+
+    def load_runs(self, run_ids: Sequence[str]) -> Iterator[Run]:
+        """Yield whole runs, as `load_run` returns them; those that cannot be had are left out."""
+        layout = self._seen_layout()
+        if layout is None:
+            return
+        for places in load.portions(self._database, run_ids):
+            is_living = cache(self._is_living)
+            for loaded in load.load_rows(self._database, layout, places, is_living):
+                try:
+                    run = loaded.assembled()
+                except BrokenLawError:
+                    continue
+                yield run
 
     def load_content(self, run_id: str, span_id: str) -> Content | None:
         """Return input, output and raw attributes of one span."""
@@ -210,6 +224,14 @@ class ClickHouseStore:
             self._database, summaries_, self._revisions, now_ns=self._clock_ns()
         )
 
+    def has_unindexed_runs(self) -> bool:
+        """Return false: filters ask the tables themselves, and there is nothing beside them."""
+        return False
+
+    def index_runs(self, limit: int) -> int:
+        """Do nothing, for the same reason."""
+        return 0
+
     def receipts(self, destination: str, run_ids: Iterable[str]) -> Mapping[str, Receipt]:
         """Return what the ledger says of these runs; those that were never sent are left out."""
         if self._seen_layout() is None:
@@ -220,6 +242,14 @@ class ClickHouseStore:
         """Note what was sent; a receipt replaces the one before."""
         self._check_writable()
         ledger.save_receipts(self._database, receipts, self._revisions, now_ns=self._clock_ns())
+
+    def destinations(self) -> Sequence[DestinationState]:
+        """Return what the ledger says of each destination, the latest first."""
+        if self._seen_layout() is None:
+            return []
+        return ledger.destinations(
+            self._database, lambda ids: lists.revisions_among(self._database, ids, self._dead())
+        )
 
     def state(self) -> StoreState:
         """Return counts and the change token."""

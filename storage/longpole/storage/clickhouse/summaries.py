@@ -87,12 +87,16 @@ def run_objects(database: Database, run_ids: Sequence[str]) -> dict[str, str]:
     return {row[0]: row[1] for row in found.rows}
 
 
-def costs_of(database: Database, run_id: str) -> dict[str, tuple[str | None, str | None]]:
-    """Return the cost, or the reason why there is none, of each span that has either."""
+def costs_of(
+    database: Database, run_ids: Sequence[str]
+) -> dict[str, dict[str, tuple[str | None, str | None]]]:
+    """Return, by run id and span id, the cost or the reason why there is none."""
     found = database.query(
-        f"SELECT argMax(costs, saved_ns) FROM {database.name(SUMMARIES)} "
-        "WHERE run_id = {run:String} GROUP BY run_id",
-        {"run": run_id},
+        f"SELECT run_id, argMax(costs, saved_ns) FROM {database.name(SUMMARIES)} "
+        "WHERE run_id IN {runs:Array(String)} GROUP BY run_id",
+        {"runs": list(run_ids)},
     )
-    told = orjson.loads(found.rows[0][0]) if found.rows else {}
-    return {span_id: (cost, reason) for span_id, (cost, reason) in told.items()}
+    return {
+        run_id: {span_id: (cost, reason) for span_id, (cost, reason) in orjson.loads(costs).items()}
+        for run_id, costs in found.rows
+    }
