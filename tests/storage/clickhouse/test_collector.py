@@ -68,7 +68,7 @@ def test_a_trace_of_any_generation_is_a_run(database: ClientDatabase, generation
     )
     assert chat.usage == Usage(input_tokens=120, output_tokens=30, cache_read_tokens=100)
     assert (chat.host, chat.first_token_ns) == ("web-1", chat.start_ns + 100_000)
-    assert spans[3].error == SpanError(type="openai.RateLimitError", message="slow down")
+    assert spans[3].error == SpanError(type="RateLimitError", message="slow down")
     assert (spans[3].status, spans[3].attempt) == (Status.ERROR, 2)
     assert spans[5].order.detached
     assert (spans[6].parent_span_id, spans[6].order.detached) == (f"{1:016x}", True)

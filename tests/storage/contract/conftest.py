@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from longpole.storage import OpenMode, Store, open_store
-from tests.storage.clickhouse.server import new_database, server_url
+from tests.storage.clickhouse.server import new_database
 
-KINDS = ("sqlite", "chdb", "http")
+KINDS = ("sqlite", "chdb")
+"""What HTTP does besides, tests/storage/clickhouse asks: the SQL and the rows are the same."""
 
 
 @pytest.fixture(autouse=True)
@@ -29,10 +30,8 @@ def kind(request: pytest.FixtureRequest) -> str:
 def _url(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
     if kind == "sqlite":
         return f"sqlite:///{folder / 'runs.db'}"
-    if kind == "chdb":
-        folder = request.getfixturevalue("engine_folder")
-        return f"chdb:///{folder}?database={new_database()}"
-    return server_url(request.getfixturevalue("engine"), new_database())
+    engine_folder = request.getfixturevalue("engine_folder")
+    return f"chdb:///{engine_folder}?database={new_database()}"
 
 
 @pytest.fixture
@@ -41,8 +40,7 @@ def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return _url(kind, request, tmp_path)
 
 
-# Over HTTP every question takes a tenth of a second; what properties ask is the same SQL.
-@pytest.fixture(scope="module", params=["sqlite", "chdb"])
+@pytest.fixture(scope="module", params=KINDS)
 def fresh(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[], Store]]:

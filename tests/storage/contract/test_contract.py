@@ -521,7 +521,7 @@ def test_what_each_destination_has_is_counted(store: Store) -> None:
         refused={"b": "too large", "c": "too large"},
         at_ns=7,
     )
-    second = replace(first, run_id=two, revision=1, refused={}, at_ns=8)
+    second = replace(first, run_id=two, revision=0, refused={}, at_ns=8)
     held_up = replace(second, destination="elsewhere", waiting="no answer", at_ns=9)
     store.save_receipts([first, second, held_up])
 

@@ -20,6 +20,7 @@ from longpole.dashboard.found import Found, found_in, left_out_of
 from longpole.dashboard.prices import price_book
 from longpole.dashboard.sampled import chain_named
 from longpole.storage import RunQuery, Store, open_store
+from longpole.storage.urls import shown_url
 
 _NEWEST_OF_A_CHAIN: Final = 100
 _TOLD_OF_A_CHAIN: Final = 3
@@ -84,7 +85,7 @@ def print_top(store: Store, chain: str, query: RunQuery, out: Console) -> None:
 
 def _print_no_runs(store_url: str, out: Console, *, is_empty: bool) -> None:
     if is_empty:
-        out.print(Text(f"no runs in {words.plain(store_url)}"))
+        out.print(Text(f"no runs in {words.plain(shown_url(store_url))}"))
         out.print("record some with: longpole demo --record-only")
     else:
         out.print("no run fits")

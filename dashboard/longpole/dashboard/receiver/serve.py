@@ -26,6 +26,7 @@ from longpole.model.errors import AddressError, LongpoleError, PortTakenError, S
 from longpole.model.settings import LONGPOLE_TOKEN, read_settings
 from longpole.storage import Recorder, open_store
 from longpole.storage.receiving.intake import Intake
+from longpole.storage.urls import shown_url
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 4318
@@ -78,7 +79,7 @@ def _serve(options: argparse.Namespace) -> None:
         )
         intake = Intake(store, recorder)
         stack.callback(intake.close)
-        told = _announcement(store.url, listening, as_json=options.json)
+        told = _announcement(shown_url(store.url), listening, as_json=options.json)
         app = build_app(
             intake,
             hosts=(*LOCAL_NAMES, options.host),

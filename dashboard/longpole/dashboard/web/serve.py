@@ -27,7 +27,7 @@ from starlette.middleware import Middleware
 from longpole.dashboard.web.headers import SecurityHeaders
 from longpole.model.errors import LongpoleError, PortTakenError, SettingsError
 from longpole.model.settings import LONGPOLE_STORE, read_settings
-from longpole.storage.urls import check_url
+from longpole.storage.urls import check_url, shown_url
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LongpoleError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, SettingsError) else 1
-    _serve(store_url, port, opens_browser=not options.no_browser, as_json=options.json)
+    _serve(shown_url(store_url), port, opens_browser=not options.no_browser, as_json=options.json)
     return 0
 
 

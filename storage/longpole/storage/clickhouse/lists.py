@@ -109,7 +109,7 @@ def revisions_among(database: Database, ids: str, dead: Collection[str]) -> dict
     bound = Bound()
     source = _runs(database, dead, bound, [f"run_id GLOBAL IN ({ids})"])
     found = database.query(f"SELECT run_id, revision FROM ({source})", bound.values)
-    return dict(found.rows)
+    return {row[0]: row[1] for row in found.rows}
 
 
 def matching_runs(database: Database, beginning: str, limit: int) -> list[str]:

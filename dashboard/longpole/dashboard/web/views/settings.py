@@ -36,7 +36,7 @@ from longpole.model.settings import (
 )
 from longpole.storage import DestinationState, RunQuery, open_store
 from longpole.storage.filter_text import parse
-from longpole.storage.urls import store_path
+from longpole.storage.urls import spool_path
 
 _HEALTH_KEPT_S = 60
 _DAY_S = 86_400
@@ -80,7 +80,7 @@ def _findings(url: str) -> tuple[Finding, ...]:
     return tuple(
         examine(
             lambda: open_store(url, mode="read"),
-            path=store_path(url),
+            path=spool_path(url),
             environ=sorted(os.environ.items()),
             now_ns=time.time_ns(),
             is_thorough=False,
