@@ -14,7 +14,7 @@ from longpole.analysis import RunComparison, analyse, compare
 from longpole.analysis.change_text import parse_change
 from longpole.analysis.curves import Curve, curves
 from longpole.analysis.result import RunAnalysis
-from longpole.analysis.what_if import MOST_DRAWS, Replayable, WhatIf, replayable, what_if
+from longpole.analysis.what_if import Replayable, WhatIf, replayable, what_if
 from longpole.dashboard.levers import Lever, fan_out_levers, levers_of
 from longpole.dashboard.supposing import learned_for
 from longpole.dashboard.web import queries
@@ -22,6 +22,8 @@ from longpole.dashboard.web import queries
 _FEWEST_DRAWS = 24
 _SPANS_DRAWN_AT_ONCE = 25_000
 """How many spans all draws may run again where the answer is to be there at once."""
+DRAWS_PATIENT = 400
+"""How many are tried when somebody asks for more."""
 _CURVES = 6
 
 
@@ -45,7 +47,7 @@ class Answered:
 
 def draws_at_once(found: RunAnalysis) -> int:
     """Return how many outcomes can be tried without anybody having to wait."""
-    return min(MOST_DRAWS, max(_FEWEST_DRAWS, _SPANS_DRAWN_AT_ONCE // len(found.run.spans)))
+    return min(DRAWS_PATIENT, max(_FEWEST_DRAWS, _SPANS_DRAWN_AT_ONCE // len(found.run.spans)))
 
 
 def levers(found: RunAnalysis, token: int) -> Levers:
@@ -92,7 +94,7 @@ def _curves(url: str, run_id: str, token: int, _found: RunAnalysis) -> tuple[Cur
     return curves([_replayable(url, run_id, token, _found)], most=_CURVES)
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
+@st.cache_resource(show_spinner=False, max_entries=8)
 def _answer(
     url: str,
     run_id: str,

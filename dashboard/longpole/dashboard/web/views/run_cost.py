@@ -51,11 +51,22 @@ def _numbers(found: RunAnalysis, spending: Sequence[Spending]) -> None:
     per_s = parts.tokens_per_s
     shown: list[tuple[str, str, str | None]] = [
         ("Cost", words.cost(facts.cost_usd, facts.unpriced_calls), "Of the priced calls"),
-        ("On the path", words.usd(parts.on_path_cost_usd), "Calls that the run waited for"),
-        ("Beside it", words.usd(parts.off_path_cost_usd), "Calls beside the critical path"),
+        (
+            "On the path",
+            "–" if facts.cost_usd is None else words.usd(parts.on_path_cost_usd),
+            "Priced calls that the run waited for",
+        ),
+        (
+            "Beside it",
+            "–" if facts.cost_usd is None else words.usd(parts.off_path_cost_usd),
+            "Priced calls beside the critical path",
+        ),
         (
             "Wasted",
-            words.usd(facts.wasted_cost_usd),
+            words.cost(
+                facts.wasted_cost_usd or (None if parts.wasted_unpriced_calls else Decimal(0)),
+                parts.wasted_unpriced_calls,
+            ),
             f"{words.duration(facts.wasted_ns)} of work, {words.duration(parts.wasted_wall_ns)} "
             "of it on the critical path",
         ),
@@ -66,13 +77,13 @@ def _numbers(found: RunAnalysis, spending: Sequence[Spending]) -> None:
         ),
         ("Input", words.tokens(usage.input_tokens), f"{usage.input_tokens:,} tokens"),
         (
-            "from cache",
+            "Cached input",
             words.tokens(usage.cache_read_tokens),
             f"{usage.cache_read_tokens:,} of the input; {usage.cache_write_tokens:,} written",
         ),
         ("Output", words.tokens(usage.output_tokens), f"{usage.output_tokens:,} tokens"),
         (
-            "for reasoning",
+            "Reasoning",
             words.tokens(usage.reasoning_tokens),
             f"{usage.reasoning_tokens:,} of the output",
         ),

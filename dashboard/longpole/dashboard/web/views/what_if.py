@@ -17,7 +17,6 @@ from longpole.analysis.change_text import parse_change
 from longpole.analysis.changes import Change
 from longpole.analysis.curves import Curve
 from longpole.analysis.result import RunAnalysis
-from longpole.analysis.what_if import MOST_DRAWS
 from longpole.dashboard import figures, words
 from longpole.dashboard.charts.gains import gains
 from longpole.dashboard.charts.strips import ROWS_MOST, rows_of, strips
@@ -27,7 +26,7 @@ from longpole.dashboard.web import queries, what_ifs
 from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Table, table
 from longpole.dashboard.web.views import what_if_controls
 from longpole.dashboard.web.views.colours import theme
-from longpole.dashboard.web.what_ifs import Answered
+from longpole.dashboard.web.what_ifs import DRAWS_PATIENT, Answered
 from longpole.model.errors import ChangeError, NotReplayableError, TargetError
 from longpole.model.settings import default_store_url
 
@@ -98,10 +97,11 @@ def _note(texts: Sequence[str]) -> None:
 
 def _answer(found: RunAnalysis, token: int, texts: tuple[str, ...]) -> None:
     try:
-        draws = what_ifs.draws_at_once(found)
         if st.session_state.get(_exact_key(found, texts)):
-            draws = MOST_DRAWS
-        told = what_ifs.answer(found, token, texts, draws)
+            with st.spinner("Playing more outcomes …"):
+                told = what_ifs.answer(found, token, texts, DRAWS_PATIENT)
+        else:
+            told = what_ifs.answer(found, token, texts, what_ifs.draws_at_once(found))
     except ChangeError as error:
         st.code(f"{error}\n{error.pointed()}", language=None)
         return
@@ -191,7 +191,7 @@ def _draws(found: RunAnalysis, texts: Sequence[str], told: Answered) -> None:
             f"± {words.duration(wall.standard_error_ns)}.",
             width="content",
         )
-        is_exact = wall.draws >= MOST_DRAWS or st.session_state.get(_exact_key(found, texts))
+        is_exact = wall.draws >= DRAWS_PATIENT or st.session_state.get(_exact_key(found, texts))
         if not is_exact and st.button(
             "Try more outcomes", type="tertiary", icon=":material/casino:"
         ):
