@@ -63,7 +63,7 @@ def test_the_list_says_how_many_spans_were_lost(store_url: str) -> None:
     folder.mkdir(exist_ok=True)
     (folder / f"{'c' * 16}-000001.spool").write_bytes(b"no frames at all, many bytes of it")
 
-    app = _app().run()
+    app = AppTest.from_function(_runs_page, default_timeout=30).run()
     assert not app.exception
     assert "1 spans lost \\(1 damaged spool\\)" in app.caption[0].value
 
