@@ -19,7 +19,7 @@ NOW_NS = 1_900_000_000_000_000_000
 """The moment at which whatever still runs is looked at; the same for every packing."""
 
 LIVING = Recorder(recorder_id="a" * 16, pid=os.getpid(), host="here")
-DEAD = Recorder(recorder_id="b" * 16, pid=1, host="here")
+DEAD = Recorder(recorder_id="dead" * 4, pid=1, host="here")
 
 _BOOK = PriceBook()
 _counter = iter(range(10**9))
