@@ -6,6 +6,7 @@ import sys
 
 from tests.bench import (
     analysis,
+    clickhouse,
     context,
     endurance,
     exchange,
@@ -32,9 +33,10 @@ BENCHES = {
     "what_if": what_if.main,
     "peers": peers.main,
     "endurance": endurance.main,
+    "clickhouse": clickhouse.main,
 }
 # These take minutes, and what `peers` compares with is installed for it.
-ONLY_BY_NAME = {"peers", "what_if", "endurance"}
+ONLY_BY_NAME = {"peers", "what_if", "endurance", "clickhouse"}
 
 
 def main() -> int:

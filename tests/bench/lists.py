@@ -53,8 +53,8 @@ def main() -> None:
         _check(store, runs)
         writer = subprocess.Popen([sys.executable, "-m", "tests.bench.lists", str(path)])
         try:
-            for label, ask in _questions(store, now_ns).items():
-                _print(label, *_times_ms(ask))
+            for label, ask in questions(store, now_ns).items():
+                print_times(label, *times_ms(ask))
         finally:
             writer.terminate()
             writer.wait()
@@ -70,7 +70,8 @@ def _check(store: Store, runs: int) -> None:
         raise SystemExit(f"statuses add up to {by_status} of {runs} runs")
 
 
-def _questions(store: Store, now_ns: int) -> dict[str, Callable[[], object]]:
+def questions(store: Store, now_ns: int) -> dict[str, Callable[[], object]]:
+    """What is asked of a store, by label."""
     dice = random.Random(5)
     ids = store.run_ids(RunQuery())
     page = RunQuery(limit=50)
@@ -91,11 +92,13 @@ def _questions(store: Store, now_ns: int) -> dict[str, Callable[[], object]]:
     return asked
 
 
-def _times_ms(ask: Callable[[], object]) -> tuple[list[float], list[float]]:
-    """Return how long each asking took, and the processor time of it."""
+def times_ms(
+    ask: Callable[[], object], repetitions: int = REPETITIONS
+) -> tuple[list[float], list[float]]:
+    """Return how long each asking took, and the processor time of it; the first is not counted."""
     ask()
     taken, used = [], []
-    for _ in range(REPETITIONS):
+    for _ in range(repetitions):
         start_ns, begin_ns = time.perf_counter_ns(), time.thread_time_ns()
         ask()
         taken.append((time.perf_counter_ns() - start_ns) / 1e6)
@@ -103,7 +106,8 @@ def _times_ms(ask: Callable[[], object]) -> tuple[list[float], list[float]]:
     return taken, used
 
 
-def _print(label: str, taken: list[float], used: list[float]) -> None:
+def print_times(label: str, taken: list[float], used: list[float]) -> None:
+    """Print one line."""
     p95s = (statistics.quantiles(times, n=20)[-1] for times in (taken, used))
     medians = map(statistics.median, (taken, used))
     wall, processor = (
