@@ -230,6 +230,19 @@ def test_a_cache_may_hit_all_calls_or_none() -> None:
     assert len(answer.wall.outcomes) == 2
 
 
+def test_fewer_outcomes_are_drawn_for_whoever_asks_for_fewer() -> None:
+    lines = [f"  call{at:02}  ##########   group=g kind=llm" for at in range(12)]
+    run = drawn("\n".join(["panel    ############", *lines]))
+    one = replayable(run, now_ns=BEGIN_NS)
+    changes = [parse_change("panel:cache=0.9,hit=10ms")]
+
+    few = what_if(one, changes, book=PriceBook(), most_draws=24)
+    many = what_if(one, changes, book=PriceBook())
+    few.check()
+    assert few.wall.draws == 24
+    assert few.wall.standard_error_ns > many.wall.standard_error_ns
+
+
 def test_many_calls_are_drawn_with_a_standard_error_and_the_same_way_every_time() -> None:
     lines = [f"  call{at:02}  ##########   group=g kind=llm" for at in range(12)]
     run = drawn("\n".join(["panel    ############", *lines]))
