@@ -53,7 +53,7 @@ def _pair(pair: Pair) -> Json:
         "depth": pair.depth,
         "above": pair.above,
         "path_delta_ns": pair.path_delta_ns,
-        "cost_delta_usd": _money(pair.cost_delta_usd),
+        "cost_delta_usd": money_text(pair.cost_delta_usd),
         "is_worse": pair.is_worse,
         "before": _side(pair.before),
         "after": _side(pair.after),
@@ -69,7 +69,7 @@ def _side(side: Side | None) -> Json | None:
             "wall_ns": side.wall_ns,
             "own_path_ns": side.own_path_ns,
             "slack_ns": side.slack_ns,
-            "cost_usd": _money(side.cost_usd),
+            "cost_usd": money_text(side.cost_usd),
             "tokens": side.tokens,
             "status": side.status.value,
         }
@@ -99,10 +99,10 @@ def run_object(analysis: RunAnalysis) -> Json:
         "llm_calls": facts.llm_calls,
         "cache_hits": facts.cache_hits,
         "usage": _usage(facts.usage),
-        "cost_usd": _money(facts.cost_usd),
+        "cost_usd": money_text(facts.cost_usd),
         "unpriced_calls": facts.unpriced_calls,
         "wasted_ns": facts.wasted_ns,
-        "wasted_cost_usd": _money(facts.wasted_cost_usd),
+        "wasted_cost_usd": money_text(facts.wasted_cost_usd),
         "time_to_first_token_ns": facts.time_to_first_token_ns,
         "dependencies": facts.dependencies.value,
         "session_id": run.session_id,
@@ -124,12 +124,12 @@ def _breakdown(parts: Breakdown) -> Json:
         "serial_ratio": parts.serial_ratio,
         "parallel_ns": parts.parallel_ns,
         "backoff_total_ns": parts.backoff_total_ns,
-        "on_path_cost_usd": _money(parts.on_path_cost_usd),
-        "off_path_cost_usd": _money(parts.off_path_cost_usd),
+        "on_path_cost_usd": money_text(parts.on_path_cost_usd),
+        "off_path_cost_usd": money_text(parts.off_path_cost_usd),
         "wasted_wall_ns": parts.wasted_wall_ns,
         "wasted_unpriced_calls": parts.wasted_unpriced_calls,
         "avoidable_ns": parts.avoidable_ns,
-        "avoidable_cost_usd": _money(parts.avoidable_cost_usd),
+        "avoidable_cost_usd": money_text(parts.avoidable_cost_usd),
         "tokens_per_s": parts.tokens_per_s,
     }
 
@@ -160,7 +160,7 @@ def _span(span: Span, facts: SpanFacts) -> Json:
         "model": span.model,
         "provider": span.provider,
         "usage": None if span.usage is None else _usage(span.usage),
-        "cost_usd": _money(span.cost_usd),
+        "cost_usd": money_text(span.cost_usd),
         "unpriced": span.unpriced,
         "time_to_first_token_ns": span.time_to_first_token_ns,
         "wasted": facts.wasted and facts.wasted.value,
@@ -192,7 +192,7 @@ def _fan_out(fan_out: FanOut) -> Json:
         "long_pole": fan_out.long_pole,
         "waited_after_failure_ns": fan_out.waited_after_failure_ns,
         "avoidable_ns": fan_out.avoidable_ns,
-        "avoidable_cost_usd": _money(fan_out.avoidable_cost_usd),
+        "avoidable_cost_usd": money_text(fan_out.avoidable_cost_usd),
         "branches": [_branch(branch) for branch in fan_out.branches],
     }
 
@@ -207,7 +207,7 @@ def _branch(branch: Branch) -> Json:
         "slack_ns": branch.slack_ns,
         "drag_ns": branch.drag_ns,
         "on_path_ns": branch.on_path_ns,
-        "cost_usd": _money(branch.cost_usd),
+        "cost_usd": money_text(branch.cost_usd),
         "attempts": branch.attempts,
         "status": branch.status.value,
         "straggler": branch.straggler,
@@ -225,6 +225,6 @@ def _usage(usage: Usage) -> Mapping[str, int]:
     }
 
 
-def _money(amount: Decimal | None) -> str | None:
+def money_text(amount: Decimal | None) -> str | None:
     """Return the amount in plain digits, never in exponents."""
     return None if amount is None else f"{amount:f}"

@@ -7,7 +7,6 @@ A position is the list of its labels from the root down.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from fractions import Fraction
 
 from longpole.analysis.bound import Bound, bound_of
@@ -23,7 +22,7 @@ from longpole.analysis.percentiles import Percentiles
 from longpole.analysis.structure import ShapeGroup
 from longpole.analysis.tail import Tail
 from longpole.analysis.trends import Bucket
-from longpole.dashboard.documents import SCHEMA, Json
+from longpole.dashboard.documents import SCHEMA, Json, money_text
 from longpole.dashboard.sampled import Sampled
 
 
@@ -65,7 +64,7 @@ def set_document(comparison: SetComparison) -> Json:
             "mean_wall_ns": _mean(comparison.mean_wall_delta_ns),
             "p50_wall_ns": comparison.p50_wall_delta_ns,
             "p95_wall_ns": comparison.p95_wall_delta_ns,
-            "mean_cost_usd": _money(comparison.mean_cost_delta_usd),
+            "mean_cost_usd": money_text(comparison.mean_cost_delta_usd),
             "error_rate": float(comparison.error_rate_delta),
         },
         "between": None
@@ -77,7 +76,7 @@ def set_document(comparison: SetComparison) -> Json:
             if between.p95_wall_ns is None
             else _whole_ends(between.p95_wall_ns),
             "mean_cost_usd": [
-                _money(end) for end in (between.mean_cost_usd.low, between.mean_cost_usd.high)
+                money_text(end) for end in (between.mean_cost_usd.low, between.mean_cost_usd.high)
             ],
             "error_rate": [between.error_rate.low, between.error_rate.high],
         },
@@ -126,11 +125,11 @@ def _chain(name: str, whole: Aggregate, bound: Bound | None) -> Json:
         "fallback_runs": whole.fell_back,
         "fallbacks": whole.fallbacks,
         "llm_calls": whole.llm_calls,
-        "cost_usd": _money(whole.cost_usd),
-        "mean_cost_usd": _money(whole.mean_cost_usd),
+        "cost_usd": money_text(whole.cost_usd),
+        "mean_cost_usd": money_text(whole.mean_cost_usd),
         "unpriced_calls": whole.unpriced_calls,
         "wasted_ns": whole.wasted_ns,
-        "wasted_cost_usd": _money(whole.wasted_cost_usd),
+        "wasted_cost_usd": money_text(whole.wasted_cost_usd),
         "bound_by": None
         if bound is None
         else {
@@ -168,7 +167,7 @@ def _place(place: PlaceFacts) -> Json:
         "fallbacks": place.fallbacks,
         "fallback_rate": float(place.fallback_rate),
         "calls": place.calls,
-        "cost_usd": _money(place.cost_usd),
+        "cost_usd": money_text(place.cost_usd),
         "unpriced_calls": place.unpriced_calls,
     }
 
@@ -220,7 +219,7 @@ def _bucket(bucket: Bucket) -> Json:
         "runs": bucket.runs,
         "p50_wall_ns": bucket.p50_wall_ns,
         "p95_wall_ns": bucket.p95_wall_ns,
-        "cost_usd": _money(bucket.cost_usd),
+        "cost_usd": money_text(bucket.cost_usd),
         "unpriced_calls": bucket.unpriced_calls,
         "errors": bucket.errors,
         "error_rate": float(bucket.error_rate),
@@ -263,7 +262,7 @@ def _costs(shares: CostShares) -> list[Json]:
             "key": list(row.key),
             "runs": row.runs,
             "calls": row.calls,
-            "cost_usd": _money(row.cost_usd),
+            "cost_usd": money_text(row.cost_usd),
             "unpriced_calls": row.unpriced_calls,
         }
         for row in shares.rows
@@ -276,8 +275,8 @@ def _side(side: SetSide) -> Json:
         "mean_wall_ns": _mean(side.mean_wall_ns),
         "p50_wall_ns": side.p50_wall_ns,
         "p95_wall_ns": side.p95_wall_ns,
-        "cost_usd": _money(side.cost_usd),
-        "mean_cost_usd": _money(side.mean_cost_usd),
+        "cost_usd": money_text(side.cost_usd),
+        "mean_cost_usd": money_text(side.mean_cost_usd),
         "unpriced_calls": side.unpriced_calls,
         "errors": side.errors,
         "error_rate": float(side.error_rate),
@@ -299,8 +298,3 @@ def _mean(mean_ns: Fraction) -> int:
 
 def _whole_ends(interval: Interval[int] | Interval[float]) -> list[int]:
     return [round(interval.low), round(interval.high)]
-
-
-def _money(amount: Decimal | None) -> str | None:
-    """Return the amount in plain digits, never in exponents."""
-    return None if amount is None else f"{amount:f}"

@@ -6,7 +6,6 @@ Keys are only ever added. Times are integer nanoseconds, money is text, unknown 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 from longpole.analysis import analyse
 from longpole.analysis.assumptions import Assumption, Trust
@@ -14,7 +13,7 @@ from longpole.analysis.change_text import describe
 from longpole.analysis.curves import Curve
 from longpole.analysis.what_if import WhatIf
 from longpole.analysis.what_if_set import SetWhatIf, Spread
-from longpole.dashboard.documents import SCHEMA, Json, show_document
+from longpole.dashboard.documents import SCHEMA, Json, money_text, show_document
 
 
 def what_if_document(answer: SetWhatIf | None, curves: Sequence[Curve]) -> Json:
@@ -46,8 +45,8 @@ def _run(answer: WhatIf, *, is_shown: bool) -> Json:
         "wall_standard_error_ns": wall.standard_error_ns,
         "draws": wall.draws,
         "delta_ns": answer.delta_ns,
-        "cost_before_usd": _money(answer.cost_before.cost_usd),
-        "cost_usd": _money(answer.cost.cost_usd),
+        "cost_before_usd": money_text(answer.cost_before.cost_usd),
+        "cost_usd": money_text(answer.cost.cost_usd),
         "unpriced_calls_before": answer.cost_before.unpriced_calls,
         "unpriced_calls": answer.cost.unpriced_calls,
         "touched": list(answer.touched),
@@ -66,8 +65,8 @@ def _together(answer: SetWhatIf) -> Json:
         "delta_low_ns": round(answer.delta_interval.low),
         "delta_high_ns": round(answer.delta_interval.high),
         "median_delta_ratio": answer.median_delta_ratio,
-        "cost_before_usd": _money(answer.cost_before_usd),
-        "cost_usd": _money(answer.cost_usd),
+        "cost_before_usd": money_text(answer.cost_before_usd),
+        "cost_usd": money_text(answer.cost_usd),
         "costed_runs": answer.costed,
         "assumptions": _assumptions(answer.assumptions),
         "trust": _trust(answer.trust),
@@ -105,7 +104,3 @@ def _trust(trust: Trust) -> Json:
         "inferred": trust.inferred,
         "estimated": trust.estimated,
     }
-
-
-def _money(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{amount:f}"

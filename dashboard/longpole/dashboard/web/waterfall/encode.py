@@ -158,16 +158,14 @@ _STATUS_FLAGS = {
 
 def _flags(analysis: RunAnalysis, spans: Sequence[Span]) -> list[int]:
     tied = {other for segment in analysis.critical_path for other in segment.tied_with}
-    ignoring = {
-        span.parent_span_id for span in spans if getattr(span, "limit_ignored", None) is not None
-    }
+    ignoring = {span.parent_span_id for span in spans if span.limit_ignored is not None}
     return [
         _STATUS_FLAGS[span.status]
         | (TIED if span.span_id in tied else 0)
         | (CACHE_HIT if span.cache_hit else 0)
         | (FALLBACK if span.role is Role.FALLBACK else 0)
         | (THICK if _is_thick(span, analysis.run) else 0)
-        | (RESULT_SWAPPED if getattr(span, "result_swapped", False) else 0)
+        | (RESULT_SWAPPED if span.result_swapped else 0)
         | (LIMIT_IGNORED if span.span_id in ignoring else 0)
         | _fact_flags(analysis.spans[span.span_id])
         for span in spans
