@@ -13,6 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from longpole.dashboard.cli.main import main
+from longpole.dashboard.in_force import in_force
+from longpole.model.settings import VARIABLES, read_settings
 from longpole.storage import Recorder, open_store
 from longpole.storage.rows import events_from_run
 from longpole.storage.spool import spool_folder
@@ -116,3 +118,17 @@ def test_a_full_disk_is_a_problem(demo: Path, monkeypatch: pytest.MonkeyPatch) -
     found = _findings(demo)["disk"]
     assert found["verdict"] == "problem"
     assert "longpole prune" in found["advice"]
+
+
+def test_secrets_of_the_settings_are_not_told(demo: Path) -> None:
+    shown = _doctor(demo, LONGPOLE_TOKEN="hunter2").output
+    assert "LONGPOLE_TOKEN=set" in shown
+    assert "hunter2" not in shown
+
+
+def test_what_is_in_force_is_told_of_every_variable_and_no_secret() -> None:
+    url = "clickhouse://me:hunter2@127.0.0.1:8123/otel"
+    told = in_force(read_settings({"LONGPOLE_STORE": url, "LONGPOLE_TOKEN": "hunter2"}))
+    assert tuple(told) == VARIABLES
+    assert told["LONGPOLE_TOKEN"] == "set"
+    assert "hunter2" not in "".join(told.values())

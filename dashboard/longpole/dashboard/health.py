@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Final
 
 from longpole.dashboard import words
+from longpole.dashboard.in_force import shown_value
 from longpole.dashboard.prices import price_book
 from longpole.model.errors import LongpoleError, StoreError
 from longpole.model.run import Status
-from longpole.model.settings import LONGPOLE_STORE, VARIABLES
+from longpole.model.settings import VARIABLES
 from longpole.storage import RunQuery, Store
 from longpole.storage.filter_text import parse
-from longpole.storage.urls import is_clickhouse, shown_url
+from longpole.storage.urls import shown_url
 
 _PACKAGES: Final = (
     "longpole",
@@ -134,9 +135,7 @@ def _packages() -> Finding:
 
 def _settings(environ: Sequence[tuple[str, str]]) -> Finding:
     told = ", ".join(
-        f"{name}={shown_url(value) if name == LONGPOLE_STORE and is_clickhouse(value) else value}"
-        for name, value in environ
-        if name in VARIABLES
+        f"{name}={shown_value(name, value)}" for name, value in environ if name in VARIABLES
     )
     unknown = [
         name for name, _ in environ if name.startswith("LONGPOLE_") and name not in VARIABLES

@@ -16,6 +16,7 @@ import streamlit as st
 from longpole.dashboard import words
 from longpole.dashboard.destinations import place_of
 from longpole.dashboard.health import Finding, Verdict, examine
+from longpole.dashboard.in_force import in_force
 from longpole.dashboard.price_entries import price_entries
 from longpole.dashboard.prices import own_rules, prices_path
 from longpole.dashboard.web import queries
@@ -24,16 +25,7 @@ from longpole.dashboard.web.views import settings_export, trouble
 from longpole.model.errors import LongpoleError, StoreError
 from longpole.model.price_file import PriceRule
 from longpole.model.pricing import price_run
-from longpole.model.settings import (
-    LONGPOLE_CAPTURE_CONTENT,
-    LONGPOLE_CONTENT_LIMIT,
-    LONGPOLE_EXIT_TIMEOUT_S,
-    LONGPOLE_PRICES,
-    LONGPOLE_SPOOL_LIMIT_MIB,
-    LONGPOLE_STORE,
-    default_store_url,
-    read_settings,
-)
+from longpole.model.settings import default_store_url, read_settings
 from longpole.storage import DestinationState, RunQuery, open_store
 from longpole.storage.filter_text import parse
 from longpole.storage.urls import spool_path
@@ -160,14 +152,7 @@ def _recording() -> None:
     except LongpoleError as error:
         st.code(str(error), language=None, wrap_lines=True)
         return
-    rows = (
-        (LONGPOLE_STORE, settings.store),
-        (LONGPOLE_CAPTURE_CONTENT, "true" if settings.capture_content else "false"),
-        (LONGPOLE_CONTENT_LIMIT, f"{settings.content_limit:,} characters"),
-        (LONGPOLE_SPOOL_LIMIT_MIB, f"{settings.spool_limit_bytes // 1024**2:,} MiB"),
-        (LONGPOLE_EXIT_TIMEOUT_S, f"{settings.exit_timeout_s:g} s"),
-        (LONGPOLE_PRICES, str(prices_path())),
-    )
+    rows = in_force(settings).items()
     table(
         Table(
             caption="Settings in force here",
