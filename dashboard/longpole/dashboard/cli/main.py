@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from longpole.dashboard.cli.backup import backup
 from longpole.dashboard.cli.chains import chains
 from longpole.dashboard.cli.check import check
 from longpole.dashboard.cli.compare import compare
@@ -21,7 +22,7 @@ from longpole.dashboard.cli.findings import findings
 from longpole.dashboard.cli.imports import import_
 from longpole.dashboard.cli.mcp import mcp
 from longpole.dashboard.cli.options import for_every_command
-from longpole.dashboard.cli.prune import backup, prune
+from longpole.dashboard.cli.prune import prune
 from longpole.dashboard.cli.reprice import reprice
 from longpole.dashboard.cli.runs import runs
 from longpole.dashboard.cli.serve import serve

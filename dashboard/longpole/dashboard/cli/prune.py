@@ -1,4 +1,4 @@
-"""`longpole prune`: delete old runs, and `longpole backup`: copy the store."""
+"""`longpole prune`: delete old runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import re
 import sys
 import time
-from pathlib import Path
 from typing import Final
 
 import click
@@ -137,22 +136,3 @@ def _tell(outcome: Pruned, *, as_json: bool, dry_run: bool, content_only: bool) 
         click.echo(f"Would delete {runs}; the store has {before}.")
     else:
         click.echo(f"Would delete {runs}; the store has {before} and would have about {after}.")
-
-
-@click.command()
-@store_option
-@json_option
-@click.argument("target", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
-def backup(store: str, as_json: bool, target: Path) -> None:
-    """Copy the store into a new FILE; chains go on recording meanwhile.
-
-    The copy is a store itself: `longpole --store FILE runs`.
-    """
-    opened = open_store(store, mode="read")
-    with contextlib.closing(opened):
-        opened.back_up(target)
-    size_bytes = target.stat().st_size
-    if as_json:
-        write_json({"schema": 1, "file": str(target), "bytes": size_bytes})
-    else:
-        click.echo(f"{target}: {words.size(size_bytes)}")
