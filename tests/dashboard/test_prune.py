@@ -156,7 +156,7 @@ def test_a_dry_run_deletes_nothing(store: Path) -> None:
 def test_a_run_under_way_stays(store: Path) -> None:
     opened = open_store(str(store), mode="write")
     start, *_ = events_from_run(bare_run(99, 1))
-    alive = Recorder(recorder_id="a" * 16, pid=os.getpid(), host="here")
+    alive = Recorder(recorder_id="a11e" * 4, pid=os.getpid(), host="here")
     opened.write(alive, [start])
     opened.close()
     _document("prune", "--older-than", "0s", "--yes", store=store)
