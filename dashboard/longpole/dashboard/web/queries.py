@@ -22,7 +22,7 @@ from longpole.dashboard.web.waterfall import encode
 from longpole.model import Run
 from longpole.model.errors import StoreError
 from longpole.model.pricing import PriceBook, price_run
-from longpole.model.settings import read_settings
+from longpole.model.settings import default_store_url, read_settings
 from longpole.storage import Content, RunPage, RunQuery, RunRow, Store, StoreState, open_store
 from longpole.storage.urls import shown_url
 
@@ -43,6 +43,11 @@ def store_url() -> str:
 def shown_store_url() -> str:
     """Return it as a page may show it, without a password."""
     return shown_url(store_url())
+
+
+def store_arguments() -> tuple[str, ...]:
+    """Return what a command about this store has to say, to be copied; no password is in it."""
+    return () if store_url() == default_store_url() else ("--store", shown_store_url())
 
 
 def store() -> Store:

@@ -25,7 +25,7 @@ from longpole.dashboard.web.views import settings_export, trouble
 from longpole.model.errors import LongpoleError, StoreError
 from longpole.model.price_file import PriceRule
 from longpole.model.pricing import price_run
-from longpole.model.settings import default_store_url, read_settings
+from longpole.model.settings import read_settings
 from longpole.storage import DestinationState, RunQuery, open_store
 from longpole.storage.filter_text import parse
 from longpole.storage.urls import spool_path
@@ -140,9 +140,7 @@ def _size() -> None:
 
 def _command(*arguments: str) -> str:
     """Return a command about the store that is looked at."""
-    url = queries.store_url()
-    more = () if url == default_store_url() else ("--store", url)
-    return shlex.join(("longpole", *arguments, *more))
+    return shlex.join(("longpole", *arguments, *queries.store_arguments()))
 
 
 def _recording() -> None:

@@ -28,7 +28,6 @@ from longpole.dashboard.web.views import what_if_controls
 from longpole.dashboard.web.views.colours import theme
 from longpole.dashboard.web.what_ifs import DRAWS_PATIENT, Answered
 from longpole.model.errors import ChangeError, NotReplayableError, TargetError
-from longpole.model.settings import default_store_url
 
 CHANGE = "change"
 _SPANS_AT_ONCE = 5_000
@@ -248,10 +247,9 @@ def _length(length_ns: int | None) -> Cell:
 
 def _command(found: RunAnalysis, texts: Sequence[str]) -> None:
     """Show the command that asks the same; a store that is not the usual one is named in it."""
-    url = queries.store_url()
     parts = ["longpole", "what-if", found.run.run_id[:8]]
     parts += [part for text in texts for part in ("--change", text)]
-    parts += [] if url == default_store_url() else ["--store", url]
+    parts += queries.store_arguments()
     st.code(shlex.join(parts), language=None, wrap_lines=True)
 
 
