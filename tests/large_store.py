@@ -28,7 +28,7 @@ from longpole.model import (
 )
 from longpole.model.pricing import PriceBook
 from longpole.storage import Recorder, open_store
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 
 MS = 1_000_000
 

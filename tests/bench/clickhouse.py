@@ -26,7 +26,7 @@ from longpole.model.run import Run, Status
 from longpole.storage import Recorder, RunQuery, SpanEvent, SpanStart, Store, open_store
 from longpole.storage.clickhouse.address import read_address
 from longpole.storage.clickhouse.connection import ClientDatabase
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from tests.bench.lists import print_times, questions, times_ms
 from tests.large_store import MS, drawn_runs
 from tests.storage.clickhouse.collector import GENERATIONS

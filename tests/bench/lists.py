@@ -20,7 +20,7 @@ from pathlib import Path
 from longpole.model.run import Status
 from longpole.storage import Recorder, RunOrder, RunQuery, Store, open_store
 from longpole.storage.filter_text import parse
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from tests.large_store import drawn_runs, make_large_store
 
 RUNS = 129_500

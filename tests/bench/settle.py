@@ -21,7 +21,7 @@ from longpole.model import Kind, Run
 from longpole.model.pricing import PriceBook, price_run
 from longpole.storage import Recorder, RunQuery, SpanEvent, SpanStart, open_store
 from longpole.storage.filter_text import parse
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from tests.large_store import drawn_runs
 
 RUNS = 2_000

@@ -15,7 +15,7 @@ from longpole.model.semconv import (
     OUTPUT_VALUE,
 )
 from longpole.storage import Recorder, SpanEvent, SpanStart, open_store
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from longpole.storage.writer import Writer, shared_writer
 
 _RECORDER = Recorder(recorder_id="c0ffee0000000001", pid=os.getpid(), host="test")

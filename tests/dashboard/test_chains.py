@@ -17,7 +17,7 @@ from longpole.dashboard import difference, places, set_difference
 from longpole.dashboard.cli.main import main
 from longpole.model import Kind, Run, Span, SpanError, Status, assemble
 from longpole.storage import open_store
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from tests.analysis.panels import Panel, panel_run
 from tests.drawings import BEGIN_NS
 from tests.storage.exchange.stores import RECORDER

@@ -27,7 +27,7 @@ from longpole.model import Kind, Run, Span, Status, assemble
 from longpole.model.errors import StoreUnavailableError
 from longpole.model.pricing import PriceBook, price_run
 from longpole.storage import Recorder, RunQuery, open_store
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from longpole.storage.sqlite import SqliteStore
 from longpole.tracer import LongpoleHandler
 from tests.browser.recording import new_store_url, record

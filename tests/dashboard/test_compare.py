@@ -15,7 +15,7 @@ from longpole.dashboard import difference
 from longpole.dashboard.cli.main import main
 from longpole.model import Run, Status
 from longpole.storage import open_store
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from tests.storage.exchange.stores import RECORDER, SECOND_NS, small_run
 
 BEGIN_NS = 1_790_000_000_000_000_000

@@ -16,7 +16,7 @@ from longpole.dashboard.cli.main import main
 from longpole.dashboard.in_force import in_force
 from longpole.model.settings import VARIABLES, read_settings
 from longpole.storage import Recorder, open_store
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from longpole.storage.spool import spool_folder
 from tests.large_store import make_large_store
 from tests.small_runs import bare_run

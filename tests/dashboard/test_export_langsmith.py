@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from longpole.dashboard.cli.main import main
 from longpole.storage import RunQuery, open_store
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from tests.langsmith.faults import Faults
 from tests.langsmith.server import API_KEY, StandIn
 from tests.storage.exchange.stores import RECORDER, fill, small_run

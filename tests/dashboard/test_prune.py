@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from longpole.dashboard.cli.main import main
 from longpole.storage import Recorder, RunQuery, SpanStart, open_store
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from longpole.storage.upkeep import free_pages
 from tests.small_runs import bare_run
 

@@ -12,7 +12,7 @@ from longpole.model import Kind, Run, Span, Status, Usage
 from longpole.model.pricing import PriceBook
 from longpole.storage import Recorder, RunQuery, Store, open_store
 from longpole.storage.filter_text import parse
-from longpole.storage.rows import events_from_run, events_from_span
+from longpole.storage.run_events import events_from_run, events_from_span
 from tests.small_runs import bare_run
 
 

@@ -31,7 +31,7 @@ from longpole.model import Kind
 from longpole.model.pricing import PriceBook
 from longpole.model.settings import LONGPOLE_STORE
 from longpole.storage import Recorder, RunQuery, open_store
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from tests.browser import stories
 from tests.browser.recording import new_store_url, record
 

@@ -19,7 +19,7 @@ from longpole.dashboard.web.serve import APP
 from longpole.dashboard.web.views.finding_cards import gains_of, named
 from longpole.model.settings import LONGPOLE_STORE
 from longpole.storage import Recorder, open_store
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from longpole.storage.spool import spool_folder
 from tests.browser import stories
 from tests.browser.recording import new_store_url, record

@@ -46,7 +46,7 @@ from longpole.storage.filters import (
     TimeField,
     Words,
 )
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from longpole.tracer import LongpoleHandler
 from longpole.tracer.demo import run_scenes
 from tests.strategies import BEGIN_NS, MS, any_runs, recorded_runs

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from longpole.model import Run, SpanError, Status
 from longpole.storage import Recorder, RunQuery, RunSummary, SpanEnd, SpanStart, open_store
 from longpole.storage.codec import as_decoded, decode, encode
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from longpole.storage.writer import Writer
 from tests.strategies import any_runs, as_stored, recorded_runs
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Final
 
 from longpole.model.run import Role, Status
+from longpole.storage.columns import search_text
 from longpole.storage.filters import (
     All,
     AnyOf,
@@ -32,7 +33,6 @@ from longpole.storage.filters import (
     Words,
 )
 from longpole.storage.index import FACETS, RUN_OF_DOCUMENT, text_query
-from longpole.storage.rows import search_text
 
 Value = str | int | float
 Condition = tuple[str, list[Value]]

@@ -9,62 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from longpole.model.run import Status
-from longpole.storage import rows
+from longpole.storage import columns
 from longpole.storage.index import unindex
-from longpole.storage.rows import ATTRIBUTE_COLUMNS
 from longpole.storage.store import Recorder, SpanEnd, SpanEvent, SpanStart
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-_SPAN_COLUMNS: Final = (
-    "run",
-    "span_id",
-    "recorder",
-    "parent_span_id",
-    "is_root",
-    "name",
-    "start_ns",
-    "end_ns",
-    "status",
-    "error_type",
-    "error_message",
-    *ATTRIBUTE_COLUMNS,
-)
-_INSERT_SPAN: Final = (
-    f"INSERT INTO spans ({', '.join(_SPAN_COLUMNS)}) VALUES ({', '.join('?' * len(_SPAN_COLUMNS))})"
-)
-# The end's word counts where both have one, whichever arrives first.
-_ADD_START: Final = (
-    "UPDATE spans SET recorder = ?, parent_span_id = ?, is_root = ?, name = ?, start_ns = ?, "
-    + ", ".join(f"{column} = coalesce({column}, ?)" for column in ATTRIBUTE_COLUMNS)
-    + " WHERE run = ? AND span_id = ?"
-)
-_ADD_END: Final = (
-    "UPDATE spans SET end_ns = ?, status = ?, error_type = ?, error_message = ?, "
-    + ", ".join(f"{column} = coalesce(?, {column})" for column in ATTRIBUTE_COLUMNS)
-    + " WHERE run = ? AND span_id = ?"
-)
-_CONTENT: Final = ("input_value", "input_mime_type", "output_value", "output_mime_type")
-_INSERT_CONTENT: Final = (
-    f"INSERT INTO contents (run, span_id, {', '.join(_CONTENT)}, start_attributes, end_attributes) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-)
-_ADD_START_CONTENT: Final = (
-    "UPDATE contents SET "
-    + ", ".join(f"{column} = coalesce({column}, ?)" for column in _CONTENT)
-    + ", start_attributes = ? WHERE run = ? AND span_id = ?"
-)
-_ADD_END_CONTENT: Final = (
-    "UPDATE contents SET "
-    + ", ".join(f"{column} = coalesce(?, {column})" for column in _CONTENT)
-    + ", end_attributes = ? WHERE run = ? AND span_id = ?"
-)
 _LOOK_UP_AT_ONCE: Final = 500
 
 
@@ -174,28 +131,54 @@ def _known_spans(connection: Connection, batch: _Batch) -> dict[str, _Known]:
     return known
 
 
-@dataclass(slots=True)
-class _Writes:
-    """Rows of a batch, by the statement that writes them."""
+_Row = dict[str, Any]
+"""Columns and their values; what is not in it is NULL."""
 
-    spans: list[tuple[Any, ...]] = field(default_factory=list)
-    starts: list[tuple[Any, ...]] = field(default_factory=list)
-    ends: list[tuple[Any, ...]] = field(default_factory=list)
-    contents: list[tuple[Any, ...]] = field(default_factory=list)
-    start_contents: list[tuple[Any, ...]] = field(default_factory=list)
-    end_contents: list[tuple[Any, ...]] = field(default_factory=list)
+
+@lru_cache(maxsize=512)
+def _insert(table: str, filled: tuple[str, ...]) -> str:
+    places = ", ".join("?" * len(filled))
+    return f"INSERT INTO {table} ({', '.join(filled)}) VALUES ({places})"
+
+
+@lru_cache(maxsize=512)
+def _update(table: str, told: tuple[str, ...], gaps: tuple[str, ...]) -> str:
+    """Return the statement that sets the columns told, and of others those that are NULL."""
+    changes = [f"{column} = ?" for column in told]
+    changes += [f"{column} = coalesce({column}, ?)" for column in gaps]
+    return f"UPDATE {table} SET {', '.join(changes)} WHERE run = ? AND span_id = ?"
+
+
+class _Writes:
+    """Rows of a batch, by the statement that writes them.
+
+    A statement names the columns of its rows and no others. There are few such shapes, and binding
+    NULL to the rest of the 38 columns of a span would double what writing it takes. In a batch a
+    span is either inserted or changed, so the statements may come in any order.
+    """
+
+    def __init__(self) -> None:
+        self._by_statement: dict[str, list[tuple[Any, ...]]] = {}
+
+    def insert(self, table: str, row: _Row) -> None:
+        """Insert a row."""
+        self._add(_insert(table, tuple(row)), tuple(row.values()))
+
+    def update(self, table: str, key: tuple[int, str], told: _Row, gaps: _Row) -> None:
+        """Set columns of a span's row, and fill those of `gaps` that are NULL."""
+        statement = _update(table, tuple(told), tuple(gaps))
+        self._add(statement, (*told.values(), *gaps.values(), *key))
+
+    def _add(self, statement: str, parameters: tuple[Any, ...]) -> None:
+        rows = self._by_statement.get(statement)
+        if rows is None:
+            rows = self._by_statement[statement] = []
+        rows.append(parameters)
 
     def apply(self, connection: Connection) -> None:
-        for statement, parameters in (
-            (_INSERT_SPAN, self.spans),
-            (_ADD_START, self.starts),
-            (_ADD_END, self.ends),
-            (_INSERT_CONTENT, self.contents),
-            (_ADD_START_CONTENT, self.start_contents),
-            (_ADD_END_CONTENT, self.end_contents),
-        ):
-            if parameters:
-                connection.executemany(statement, parameters)
+        """Write everything."""
+        for statement, rows in self._by_statement.items():
+            connection.executemany(statement, rows)
 
 
 def _sort_in(
@@ -224,29 +207,18 @@ def _sort_in(
 def _add_span(writes: _Writes, run: int, recorder: int, span_id: str, pair: _Pair) -> None:
     start, end = pair.start, pair.end
     attributes = _attributes(pair)
-    start_ns = None if start is None else rows.as_int64(start.start_ns)
-    writes.spans.append(
-        (
-            run,
-            span_id,
-            recorder,
-            start and start.parent_span_id,
-            start and start.is_root,
-            start and start.name,
-            start_ns,
-            *_end_columns(end),
-            *rows.columns_from(attributes, start_ns),
-        )
-    )
-    writes.contents.append(
-        (
-            run,
-            span_id,
-            *rows.content_from(attributes),
-            start and rows.without_content(start.attributes),
-            end and rows.without_content(end.attributes),
-        )
-    )
+    row: _Row = {"run": run, "span_id": span_id, "recorder": recorder}
+    content: _Row = {"run": run, "span_id": span_id}
+    content.update(columns.content_from(attributes))
+    if start is not None:
+        row.update(_start_columns(start))
+        content["start_attributes"] = columns.without_content(start.attributes)
+    if end is not None:
+        row.update(_end_columns(end))
+        content["end_attributes"] = columns.without_content(end.attributes)
+    row.update(columns.columns_from(attributes, row.get("start_ns")))
+    writes.insert("spans", row)
+    writes.insert("contents", content)
 
 
 def _attributes(pair: _Pair) -> Mapping[str, Any]:
@@ -259,38 +231,40 @@ def _attributes(pair: _Pair) -> Mapping[str, Any]:
     return {**start.attributes, **end.attributes}
 
 
-def _end_columns(end: SpanEnd | None) -> tuple[int | str | None, ...]:
-    if end is None:
-        return (None, None, None, None)
-    told = (None, None) if end.error is None else (end.error.type, end.error.message)
-    return (rows.as_int64(end.end_ns), end.status.value, *told)
+def _start_columns(start: SpanStart) -> _Row:
+    return {
+        "parent_span_id": start.parent_span_id,
+        "is_root": start.is_root,
+        "name": start.name,
+        "start_ns": columns.as_int64(start.start_ns),
+    }
+
+
+def _end_columns(end: SpanEnd) -> _Row:
+    row: _Row = {"end_ns": columns.as_int64(end.end_ns), "status": end.status.value}
+    if end.error is not None:
+        row["error_type"] = end.error.type
+        row["error_message"] = end.error.message
+    return row
 
 
 def _add_start(writes: _Writes, run: int, recorder: int, start: SpanStart) -> None:
-    start_ns = rows.as_int64(start.start_ns)
     key = (run, start.span_id)
-    writes.starts.append(
-        (
-            recorder,
-            start.parent_span_id,
-            start.is_root,
-            start.name,
-            start_ns,
-            *rows.columns_from(start.attributes, start_ns),
-            *key,
-        )
-    )
-    writes.start_contents.append(
-        (*rows.content_from(start.attributes), rows.without_content(start.attributes), *key)
-    )
+    told = {"recorder": recorder, **_start_columns(start)}
+    # The end's word counts where both have one, whichever arrives first.
+    writes.update("spans", key, told, columns.columns_from(start.attributes, told["start_ns"]))
+    attributes = columns.without_content(start.attributes)
+    content = columns.content_from(start.attributes)
+    writes.update("contents", key, {"start_attributes": attributes}, content)
 
 
 def _add_end(writes: _Writes, run: int, end: SpanEnd, start_ns: int | None) -> None:
     key = (run, end.span_id)
-    writes.ends.append((*_end_columns(end), *rows.columns_from(end.attributes, start_ns), *key))
-    writes.end_contents.append(
-        (*rows.content_from(end.attributes), rows.without_content(end.attributes), *key)
-    )
+    told = {**_end_columns(end), **columns.columns_from(end.attributes, start_ns)}
+    writes.update("spans", key, told, {})
+    attributes = columns.without_content(end.attributes)
+    content = {**columns.content_from(end.attributes), "end_attributes": attributes}
+    writes.update("contents", key, content, {})
 
 
 # --- the rows of runs -------------------------------------------------------------------------
@@ -309,6 +283,7 @@ _ABOUT_RUN: Final = (
     "search",
     "recorder",
 )
+_OF_ROOT: Final = ("name", "start_ns", "end_ns", "status", "error_type", "error_message")
 _INSERT_RUN: Final = (
     f"INSERT INTO runs ({', '.join(_ABOUT_RUN)}, run_id, spans, revision, run) "
     f"VALUES ({', '.join('?' * len(_ABOUT_RUN))}, ?, ?, 1, ?)"
@@ -335,11 +310,8 @@ def _enter_runs(connection: Connection, recorder: int, new: Sequence[_Batch]) ->
             _describe_without_root(connection, batch)
             continue
         attributes = _attributes(root)
-        about = _about_run(
-            batch,
-            (root.start.name, rows.as_int64(root.start.start_ns), *_end_columns(root.end)),
-            attributes,
-        )
+        told = {**_start_columns(root.start), **(_end_columns(root.end) if root.end else {})}
+        about = _about_run(batch, told, attributes)
         connection.execute(
             _INSERT_RUN, (*about, recorder, batch.run_id, batch.new_spans, batch.run)
         )
@@ -372,25 +344,25 @@ def _trace_id(batch: _Batch) -> str | None:
 
 def _describe(connection: Connection, batch: _Batch) -> None:
     """Bring a run's row up to date with its root."""
-    name, start_ns, end_ns, status, error_type, error, recorder, *texts = connection.execute(
-        "SELECT name, start_ns, end_ns, status, error_type, error_message, recorder, "
-        "start_attributes, end_attributes FROM spans LEFT JOIN contents USING (run, span_id) "
+    *told, recorder, start_attributes, end_attributes = connection.execute(
+        f"SELECT {', '.join(_OF_ROOT)}, recorder, start_attributes, end_attributes "
+        "FROM spans LEFT JOIN contents USING (run, span_id) "
         "WHERE run = ? AND span_id = ?",
         (batch.run, batch.root_span_id),
     ).fetchall()[0]
-    attributes = rows.attributes_from(*texts)
-    about = _about_run(batch, (name, start_ns, end_ns, status, error_type, error), attributes)
+    attributes = columns.attributes_from(start_attributes, end_attributes)
+    about = _about_run(batch, dict(zip(_OF_ROOT, told, strict=True)), attributes)
     connection.execute(_UPDATE_RUN, (*about, recorder, batch.run))
     connection.execute("DELETE FROM run_tags WHERE run = ?", (batch.run,))
     _tag(connection, batch, attributes)
 
 
 def _about_run(
-    batch: _Batch, root: tuple[Any, ...], attributes: Mapping[str, Any]
+    batch: _Batch, root: Mapping[str, Any], attributes: Mapping[str, Any]
 ) -> tuple[str | int | None, ...]:
-    """Return the columns of a run, but for the recorder, as its root tells them."""
-    name, start_ns, end_ns, status, error_type, error = root
-    tags = rows.tags(attributes)
+    """Return the columns of a run, but for the recorder, as the columns of its root tell them."""
+    name, start_ns, end_ns, status, error_type, error = map(root.get, _OF_ROOT)
+    tags = columns.tags(attributes)
     return (
         batch.root_span_id,
         batch.trace_id or _trace_id(batch),
@@ -399,15 +371,15 @@ def _about_run(
         start_ns,
         end_ns,
         None if end_ns is None or start_ns is None else max(0, end_ns - start_ns),
-        rows.session_id(attributes),
-        rows.user_id(attributes),
+        columns.session_id(attributes),
+        columns.user_id(attributes),
         orjson.dumps(tags).decode() if tags else None,
-        rows.search_text((name, error_type, error)),
+        columns.search_text((name, error_type, error)),
     )
 
 
 def _tag(connection: Connection, batch: _Batch, attributes: Mapping[str, Any]) -> None:
-    tags = rows.tags(attributes)
+    tags = columns.tags(attributes)
     if tags:
         connection.executemany(
             "INSERT INTO run_tags (tag, run) VALUES (?, ?)", [(tag, batch.run) for tag in tags]
@@ -437,7 +409,7 @@ def _describe_without_root(connection: Connection, batch: _Batch) -> None:
             None,
             None,
             None,
-            rows.search_text((name,)),
+            columns.search_text((name,)),
             recorder,
             batch.run,
         ),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from longpole.model.run import Status
+from longpole.storage.columns import search_text
 from longpole.storage.filter_sql import condition
-from longpole.storage.rows import search_text
 from longpole.storage.store import RunOrder, RunPage, RunQuery, RunRow, Share
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from longpole.model.run import Run, Span, Status, assemble
-from longpole.storage import rows
+from longpole.storage import columns
 from longpole.storage.rows import SPAN_COLUMNS, span_from
 from longpole.storage.store import Content
 
@@ -48,10 +48,10 @@ class Loaded:
             self.run_id,
             self.spans,
             trace_id=self.trace_id,
-            session_id=rows.session_id(attributes),
-            user_id=rows.user_id(attributes),
-            tags=rows.tags(attributes),
-            metadata=rows.metadata(attributes),
+            session_id=columns.session_id(attributes),
+            user_id=columns.user_id(attributes),
+            tags=columns.tags(attributes),
+            metadata=columns.metadata(attributes),
         )
 
 
@@ -89,7 +89,7 @@ def load_rows(
     roots = connection.execute(_ROOTS.format(marks=_marks(run_ids)), run_ids).fetchall()
     spans = _load_spans(connection, [run for run, *_ in roots], living)
     loaded = {
-        run_id: Loaded(run_id, trace_id, rows.attributes_from(*texts), spans[run])
+        run_id: Loaded(run_id, trace_id, columns.attributes_from(*texts), spans[run])
         for run, run_id, trace_id, *texts in roots
         if run in spans
     }
@@ -163,7 +163,7 @@ def _content(
         input_mime_type=input_mime_type,
         output_value=output_value,
         output_mime_type=output_mime_type,
-        attributes=rows.attributes_from(*texts),
+        attributes=columns.attributes_from(*texts),
     )
 
 

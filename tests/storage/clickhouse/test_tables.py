@@ -23,7 +23,7 @@ from longpole.storage.clickhouse.address import read_address
 from longpole.storage.clickhouse.connection import ClientDatabase
 from longpole.storage.clickhouse.ddl import SCHEMA, statements
 from longpole.storage.clickhouse.upkeep import delete_runs
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from longpole.storage.urls import own_url, shown_url
 from longpole.storage.writer import Writer
 from tests.small_runs import bare_run

@@ -37,7 +37,7 @@ from longpole.storage import (
 from longpole.storage.filter_text import parse
 from longpole.storage.filters import Filter
 from longpole.storage.recording import Recording
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from longpole.storage.urls import spool_path
 from longpole.storage.writer import Writer
 from tests.large_store import drawn_runs

@@ -11,7 +11,7 @@ from longpole.model import Run
 from longpole.model.pricing import PriceBook
 from longpole.storage import Recorder, RunQuery, SpanEvent, Store, open_store
 from longpole.storage.exchange.parcel import Parcel
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from longpole.tracer import LongpoleHandler
 from longpole.tracer.demo import run_scenes
 

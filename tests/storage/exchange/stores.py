@@ -8,7 +8,7 @@ import orjson
 
 from longpole.model import Kind, Order, Role, Run, Span, Status, Usage, assemble, semconv
 from longpole.storage import Recorder, SpanEvent, SpanStart, Store, open_store
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 
 RECORDER = Recorder(recorder_id="stores", pid=1, host="here")
 SECOND_NS = 10**9

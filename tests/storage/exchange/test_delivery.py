@@ -24,7 +24,7 @@ from longpole.storage.exchange.langsmith.client import (
 )
 from longpole.storage.exchange.langsmith.destination import LangSmith
 from longpole.storage.exchange.langsmith.order import days_shift_ns
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from tests.langsmith.faults import PASSING, Fault, Faults
 from tests.langsmith.server import API_KEY, StandIn
 from tests.storage.exchange.stores import RECORDER, fill, small_run

@@ -14,9 +14,9 @@ from typing import Final
 
 from longpole.model import semconv
 from longpole.model.run import Kind, Role, Status
+from longpole.storage.columns import KIND_OF_OPENINFERENCE, KIND_OF_OPERATION
 from longpole.storage.exchange.foreign import EXCEPTION_MESSAGE, EXCEPTION_TYPE
 from longpole.storage.filter_sql import QUEUED_NS
-from longpole.storage.rows import KIND_OF_OPENINFERENCE, KIND_OF_OPERATION
 
 NO_START_NS: Final = 2**63 - 1
 """`first_ns` of rows that tell no start."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from longpole.model.run import Run, Span, Status, assemble
-from longpole.storage import rows
+from longpole.storage import columns, rows
 from longpole.storage.clickhouse.connection import Database
 from longpole.storage.clickhouse.ddl import OPEN, OPEN_START, RUNS, TOLD, TRACES
 from longpole.storage.clickhouse.facts import NO_START_NS, RANK_BITS, run_id_sql, span_id_sql
@@ -126,10 +126,10 @@ class Loaded:
             self.place.run_id,
             self.spans,
             trace_id=self.place.trace_id or None,
-            session_id=rows.session_id(attributes) or None,
-            user_id=rows.user_id(attributes) or None,
-            tags=rows.tags(attributes),
-            metadata=rows.metadata(attributes),
+            session_id=columns.session_id(attributes) or None,
+            user_id=columns.user_id(attributes) or None,
+            tags=columns.tags(attributes),
+            metadata=columns.metadata(attributes),
         )
 
 
@@ -270,29 +270,31 @@ def _span(
 ) -> Span:
     start, end = one.start, one.end
     assert start is not None
-    start_ns = rows.as_int64(start.start_ns)
-    told = (None, None) if end is None or end.error is None else (end.error.type, end.error.message)
+    start_ns = columns.as_int64(start.start_ns)
+    told = columns.columns_from(one.attributes, start_ns)
+    error = None if end is None else end.error
     row = (
         start.span_id,
         start.parent_span_id,
         start.is_root,
         start.name,
         start_ns,
-        None if end is None else rows.as_int64(end.end_ns),
+        None if end is None else columns.as_int64(end.end_ns),
         None if end is None else end.status.value,
-        *told,
-        *rows.columns_from(one.attributes, start_ns),
+        None if error is None else error.type,
+        None if error is None else error.message,
+        *map(told.get, columns.ATTRIBUTE_COLUMNS),
     )
     is_running = end is None and is_living(one.recorder_id)
     return rows.span_from(row, open_status=Status.RUNNING if is_running else Status.LOST, cost=cost)
 
 
 def _content(attributes: dict[str, Any]) -> Content:
-    input_value, input_mime_type, output_value, output_mime_type = rows.content_from(attributes)
+    told = columns.content_from(attributes)
     return Content(
-        input_value=input_value,
-        input_mime_type=input_mime_type,
-        output_value=output_value,
-        output_mime_type=output_mime_type,
-        attributes=rows.attributes_from(rows.without_content(attributes)),
+        input_value=told.get("input_value"),
+        input_mime_type=told.get("input_mime_type"),
+        output_value=told.get("output_value"),
+        output_mime_type=told.get("output_mime_type"),
+        attributes=columns.attributes_from(columns.without_content(attributes)),
     )

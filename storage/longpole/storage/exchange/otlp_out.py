@@ -37,7 +37,7 @@ from longpole.storage.exchange.foreign import (
     SERVICE_NAME,
 )
 from longpole.storage.exchange.parcel import NO_CONTENT, Parcel
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from longpole.storage.store import Content
 
 _CALLS_OUT: Final = (Kind.LLM, Kind.EMBEDDING)

@@ -16,7 +16,7 @@ import orjson
 
 from longpole.model import semconv
 from longpole.model.run import Run, Span
-from longpole.storage import rows
+from longpole.storage import columns, rows, run_events
 from longpole.storage.codec import plain
 
 _KEYS_OF: Final[Mapping[str, tuple[str, ...]]] = {
@@ -86,12 +86,12 @@ def attributes_of_root(recorded: Mapping[str, Any], run: Run) -> dict[str, Any]:
     }
     for is_same, keys in (
         (
-            rows.session_id(attributes) == run.session_id,
+            columns.session_id(attributes) == run.session_id,
             (semconv.SESSION_ID, semconv.GEN_AI_CONVERSATION_ID),
         ),
-        (rows.user_id(attributes) == run.user_id, (semconv.USER_ID,)),
-        (rows.tags(attributes) == run.tags, (semconv.TAG_TAGS,)),
-        (rows.metadata(attributes) == run.metadata, (semconv.METADATA,)),
+        (columns.user_id(attributes) == run.user_id, (semconv.USER_ID,)),
+        (columns.tags(attributes) == run.tags, (semconv.TAG_TAGS,)),
+        (columns.metadata(attributes) == run.metadata, (semconv.METADATA,)),
     ):
         if not is_same:
             _write_anew(attributes, keys, own)
@@ -100,7 +100,8 @@ def attributes_of_root(recorded: Mapping[str, Any], run: Run) -> dict[str, Any]:
 
 def _span_told(attributes: Mapping[str, Any], span: Span) -> Span:
     """Return the span that a store would make of these attributes."""
-    columns = (
+    told = columns.columns_from(attributes, span.start_ns)
+    row = (
         span.span_id,
         span.parent_span_id,
         span.parent_span_id is None,
@@ -110,13 +111,13 @@ def _span_told(attributes: Mapping[str, Any], span: Span) -> Span:
         span.status.value,
         None,
         None,
-        *rows.columns_from(attributes, span.start_ns),
+        *map(told.get, columns.ATTRIBUTE_COLUMNS),
     )
-    return rows.span_from(columns, open_status=span.status)
+    return rows.span_from(row, open_status=span.status)
 
 
 def _own_attributes(span: Span) -> dict[str, Any]:
-    start, end = rows.events_from_span("", span)
+    start, end = run_events.events_from_span("", span)
     return {**start.attributes, **(end.attributes if end else {})}
 
 

@@ -19,7 +19,7 @@ from longpole.model import semconv
 from longpole.model.caller import SESSION_KEYS, USER_KEY
 from longpole.model.providers import to_langchain
 from longpole.model.run import Kind, Run, Span, Status
-from longpole.storage import rows
+from longpole.storage import columns, run_events
 from longpole.storage.exchange.failures import failure_text
 from longpole.storage.exchange.langsmith.content import inputs_of, outputs_of
 from longpole.storage.exchange.langsmith.order import Place, moment, places
@@ -117,7 +117,7 @@ def _run(
         "inputs": inputs_of(span.kind, content.input_value, content.input_mime_type),
         "outputs": _outputs(span, content),
         "extra": {"metadata": metadata, **_invocation(span, content)},
-        "tags": list(rows.tags(content.attributes)),
+        "tags": list(columns.tags(content.attributes)),
         "events": _events(span, shift_ns, end_ns),
     }
     if place.parent_run_id is not None:
@@ -190,7 +190,7 @@ def _invocation(span: Span, content: Content) -> Json:
 
 
 def _metadata(run: Run, span: Span, content: Content) -> Json:
-    found: Json = dict(rows.metadata(content.attributes))
+    found: Json = dict(columns.metadata(content.attributes))
     if run.session_id is not None:
         # LangSmith knows all of these keys, and wants them on every run of a thread.
         key = next((key for key in SESSION_KEYS if key in run.metadata), "thread_id")
@@ -214,7 +214,7 @@ def _facts(run: Run, span: Span, facts: Mapping[str, Any]) -> Json:
 
     Ids and times are among them to the last digit, so that an import gives back the same run.
     """
-    start, end = rows.events_from_span("", span)
+    start, end = run_events.events_from_span("", span)
     recorded = {**start.attributes, **(end.attributes if end is not None else {})}
     told = {key: value for key, value in recorded.items() if _is_ours(key)}
     told |= {
