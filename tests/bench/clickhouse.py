@@ -104,7 +104,7 @@ def _with_content(runs: Iterable[Run], dice: random.Random) -> Iterator[SpanEven
         for event in events_from_run(run):
             key = semconv.INPUT_VALUE if isinstance(event, SpanStart) else semconv.OUTPUT_VALUE
             text = " ".join(dice.choices(_WORDS, k=90))
-            yield replace(event, attributes={**event.attributes, key: text})
+            yield event._replace(attributes={**event.attributes, key: text})
 
 
 def _merge(url: str) -> None:

@@ -12,7 +12,6 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from longpole.analysis import analyse
@@ -69,7 +68,7 @@ def _record(
             if value is not None:
                 key = "input.value" if isinstance(event, SpanStart) else "output.value"
                 value = value if isinstance(event, SpanStart) else value[::-1]
-                event = replace(event, attributes={**event.attributes, key: value})
+                event = event._replace(attributes={**event.attributes, key: value})
                 chars += len(value)
             events.append(event)
         write(recorder, events)

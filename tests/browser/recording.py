@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from longpole.model import Run
@@ -63,4 +63,4 @@ def _saying(event: SpanEvent, said: Said) -> SpanEvent:
         content = {INPUT_VALUE: said.input_text, INPUT_MIME_TYPE: "text/plain"}
     else:
         content = {OUTPUT_VALUE: said.output_json, OUTPUT_MIME_TYPE: "application/json"}
-    return replace(event, attributes={**event.attributes, **content})
+    return event._replace(attributes={**event.attributes, **content})

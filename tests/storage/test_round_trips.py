@@ -179,7 +179,7 @@ def test_a_summary_of_an_older_state_is_ignored(tmp_path: Path) -> None:
     )
     store.write(ME, [root])
     (before,) = [revision for run_id, revision in store.unsettled_runs(10)] or [0]
-    store.write(ME, [replace(root, span_id="2" * 16, parent_span_id="1" * 16, is_root=False)])
+    store.write(ME, [root._replace(span_id="2" * 16, parent_span_id="1" * 16, is_root=False)])
     store.save_summaries([RunSummary(run_id="c" * 32, revision=before, run_object={"wall_ns": 1})])
     (row,) = store.list_runs(RunQuery()).rows
     store.close()

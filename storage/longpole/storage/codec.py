@@ -111,14 +111,7 @@ def _start(
         and type(attributes) is dict
     ):
         return SpanStart(
-            run_id=run_id,
-            trace_id=trace_id,
-            span_id=span_id,
-            parent_span_id=parent_span_id or None,
-            is_root=is_root,
-            name=name,
-            start_ns=start_ns,
-            attributes=attributes,
+            run_id, trace_id, span_id, parent_span_id or None, is_root, name, start_ns, attributes
         )
     return None
 
@@ -135,12 +128,12 @@ def _end(
         and type(attributes) is dict
     ):
         return SpanEnd(
-            run_id=run_id,
-            span_id=span_id,
-            end_ns=end_ns,
-            status=_STATUS_OF[status],
-            error=_error(error) if error else None,
-            attributes=attributes,
+            run_id,
+            span_id,
+            end_ns,
+            _STATUS_OF[status],
+            _error(error) if error else None,
+            attributes,
         )
     return None
 

@@ -183,8 +183,8 @@ def test_an_end_is_known_before_its_start_and_counts_then(store: Store) -> None:
 
 
 def test_what_came_first_counts(store: Store) -> None:
-    store.write(DEAD, [start(), replace(start(), name="again"), end(), replace(end(), end_ns=1)])
-    store.write(DEAD, [replace(end(), status=Status.ERROR, end_ns=BEGIN_NS + 90 * MS)])
+    store.write(DEAD, [start(), start()._replace(name="again"), end(), end()._replace(end_ns=1)])
+    store.write(DEAD, [end()._replace(status=Status.ERROR, end_ns=BEGIN_NS + 90 * MS)])
     (row,) = store.list_runs(RunQuery()).rows
 
     assert (row.name, row.status, row.end_ns) == ("chain", Status.OK, BEGIN_NS + 6 * MS)
@@ -202,7 +202,7 @@ def test_how_a_span_ended_is_kept(store: Store) -> None:
         for number, (status, error) in enumerate(product(ENDED, errors), start=1)
     }
     for number, (status, error) in told.items():
-        store.write(DEAD, [start(number), replace(end(number), status=status, error=error)])
+        store.write(DEAD, [start(number), end(number)._replace(status=status, error=error)])
     roots = {number: store.load_run(f"{number:032x}").root for number in told}
     listed = {int(row.run_id, 16): row.status for row in store.list_runs(RunQuery()).rows}
 
@@ -251,7 +251,7 @@ def test_several_runs_of_one_trace_stay_apart(store: Store) -> None:
         store.write(
             DEAD,
             [
-                replace(one, trace_id=shared_trace) if isinstance(one, SpanStart) else one
+                one._replace(trace_id=shared_trace) if isinstance(one, SpanStart) else one
                 for one in events
             ],
         )
@@ -263,7 +263,7 @@ def test_several_runs_of_one_trace_stay_apart(store: Store) -> None:
 
 
 def test_a_run_whose_root_lies_below_a_span_of_others_has_a_root(store: Store) -> None:
-    store.write(DEAD, [replace(start(), parent_span_id="f" * 16), start(span=2, parent=1)])
+    store.write(DEAD, [start()._replace(parent_span_id="f" * 16), start(span=2, parent=1)])
     store.write(DEAD, [end(span=2), end()])
     run = store.load_run(f"{1:032x}")
 

@@ -8,7 +8,7 @@ makes the look-up cheap whatever the sorting of `otel_traces`. Spans that have n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from longpole.model.run import Run, Span, Status, assemble
@@ -245,7 +245,7 @@ def open_events(
     for row in database.query(sql, {"runs": list(run_ids)}).by_name():
         for start, end in events_of([row]):
             # An end that came without its start has no trace that would name its run.
-            yield row["part"], row["recorder"], replace(start, run_id=row["run"]), end
+            yield row["part"], row["recorder"], start._replace(run_id=row["run"]), end
 
 
 def events_of(found: Iterable[Mapping[str, Any]]) -> Iterator[tuple[SpanStart, SpanEnd | None]]:

@@ -12,7 +12,7 @@ as texts (JSON for lists and objects); a missing end makes the length wrap aroun
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -280,7 +280,7 @@ def without_added(row: Mapping[str, Any], event: SpanStart | SpanEnd) -> SpanSta
         attributes.pop(key, None)
         if before is not None:
             attributes[key] = before
-    return replace(event, attributes=attributes)
+    return event._replace(attributes=attributes)
 
 
 def _recorded(texts: Mapping[str, str]) -> dict[str, Any]:
