@@ -87,3 +87,36 @@ def test_a_run_that_the_process_took_with_it_is_lost_not_running(tmp_path: Path,
         ("first", Status.OK),
         ("RunnableLambda", Status.LOST),
     ]
+
+
+_LEFT_STREAM = """
+from langchain_core.runnables import RunnableLambda
+from longpole.tracer import LongpoleHandler
+
+def words(value):
+    yield "one"
+    yield "two"
+
+config = {{"callbacks": [LongpoleHandler({store!r})]}}
+left = RunnableLambda(words, name="words").stream("x", config)
+next(left)
+held = [left]
+held.append(held)  # a cycle, which only the end of the interpreter takes apart
+"""
+
+
+def test_a_stream_that_the_end_of_the_interpreter_closes_is_there_and_holds_nothing_up(
+    tmp_path: Path,
+) -> None:
+    store = tmp_path / "runs.db"
+    done = subprocess.run(
+        [sys.executable, "-c", _LEFT_STREAM.format(store=str(store))],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    (run,) = read_runs(store)
+    assert (run.name, run.status) == ("words", Status.OK)

@@ -7,6 +7,7 @@ and the events wait in the spool.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -72,6 +73,10 @@ class Drainer:
             self._start()
 
     def _start(self) -> None:
+        if sys.is_finalizing():
+            # A thread that starts now never runs, and starting it waits for that for ever. What a
+            # generator writes that only the end of the interpreter closes is safe in the spool.
+            return
         with self._lock:
             if self._thread is not None and self._thread.is_alive():
                 return
@@ -95,6 +100,8 @@ class Drainer:
         """
         if not is_last and self._recording.has_taken(position) and not self._recording.has_news():
             return True
+        if sys.is_finalizing():
+            return self._recording.has_taken(position)
         request = _Request(position, is_last=is_last)
         self._inbox.put(request)
         self._start()
