@@ -13,6 +13,7 @@ from tests.bench import (
     handler,
     lists,
     many,
+    memory,
     peers,
     receiver,
     settle,
@@ -32,11 +33,12 @@ BENCHES = {
     "receiver": receiver.main,
     "what_if": what_if.main,
     "peers": peers.main,
+    "memory": memory.main,
     "endurance": endurance.main,
     "clickhouse": clickhouse.main,
 }
 # These take minutes, and what `peers` compares with is installed for it.
-ONLY_BY_NAME = {"peers", "what_if", "endurance", "clickhouse"}
+ONLY_BY_NAME = {"peers", "what_if", "memory", "endurance", "clickhouse"}
 
 
 def main() -> int:
