@@ -14,8 +14,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from longpole.model.errors import BrokenLawError
 from longpole.model.price_file import PriceRule, TokenPrices
+from longpole.model.quick import quick_copy
 from longpole.model.run import Kind, Run, Span, Status
 from longpole.model.usage import Usage
 
@@ -122,7 +122,7 @@ class PriceBook:
         """Return what a call cost that started at `at_ns` (nanoseconds since the epoch)."""
         if cache_hit:
             return Price(cost_usd=Decimal(0), unpriced=None, source="cache hit")
-        if usage is not None and not _is_sound(usage):
+        if usage is not None and not usage.is_sound:
             return _unknown(BAD_USAGE)
         day = at_ns // _DAY_NS
         rule = self._rule(provider, model, day) if self._own else None
@@ -155,14 +155,6 @@ class PriceBook:
         return next((rule for rule in self._own if rule.fits(provider, model, day)), None)
 
 
-def _is_sound(usage: Usage) -> bool:
-    try:
-        usage.check()
-    except BrokenLawError:
-        return False
-    return True
-
-
 def _own_price(rule: PriceRule, usage: Usage | None, duration_ns: int | None) -> Price:
     cost_usd = rule.cost_usd(usage, duration_ns)
     if cost_usd is None:
@@ -192,7 +184,7 @@ def without_prices(run: Run) -> Run:
     return replace(
         run,
         spans=tuple(
-            replace(span, cost_usd=None, unpriced=None) if span.kind in _PRICED_KINDS else span
+            _with_price(span, None, None) if span.kind in _PRICED_KINDS else span
             for span in run.spans
         ),
     )
@@ -202,7 +194,7 @@ def _priced(span: Span, book: PriceBook) -> Span:
     if span.kind not in _PRICED_KINDS or span.cost_usd is not None or span.unpriced is not None:
         return span
     if _was_refused(span):
-        return replace(span, cost_usd=Decimal(0))
+        return _with_price(span, Decimal(0), None)
     price = book.price(
         provider=span.provider,
         model=span.model,
@@ -211,7 +203,10 @@ def _priced(span: Span, book: PriceBook) -> Span:
         cache_hit=span.cache_hit,
         duration_ns=None if span.end_ns is None else span.end_ns - span.start_ns,
     )
-    return replace(span, cost_usd=price.cost_usd, unpriced=price.unpriced)
+    return _with_price(span, price.cost_usd, price.unpriced)
+
+
+_with_price: Final = quick_copy(Span, "cost_usd", "unpriced")
 
 
 def _was_refused(span: Span) -> bool:

@@ -40,8 +40,20 @@ reasoning_tokens=0)
         """Input and output together; the subsets are already inside."""
         return self.input_tokens + self.output_tokens
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether no count is negative and the subsets fit into their wholes."""
+        return (
+            self.cache_read_tokens >= 0
+            and self.cache_write_tokens >= 0
+            and 0 <= self.reasoning_tokens <= self.output_tokens
+            and self.cache_read_tokens + self.cache_write_tokens <= self.input_tokens
+        )
+
     def check(self) -> None:
         """Raise `BrokenLawError` where a count is negative or a subset exceeds its whole."""
+        if self.is_sound:
+            return
         for name in _COUNTS:
             count = getattr(self, name)
             if count < 0:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
-from typing import Any, Final, TypeVar
+from functools import lru_cache
+from typing import Any, Final
 
 import orjson
 
+from longpole.model.quick import quick
 from longpole.model.run import NO_ORDER, FanOutKind, Kind, Order, Role, Span, SpanError, Status
 from longpole.model.usage import Usage
 from longpole.storage.columns import ATTRIBUTE_COLUMNS
@@ -32,7 +33,15 @@ SPAN_COLUMNS: Final = (
 )
 """What `span_from` reads, in its order."""
 
-_Value = TypeVar("_Value", bound=StrEnum)
+_KIND_BY_VALUE: Final[Mapping[str | None, Kind]] = {kind.value: kind for kind in Kind}
+_STATUS_BY_VALUE: Final[Mapping[str | None, Status]] = {status.value: status for status in Status}
+_ROLE_BY_VALUE: Final[Mapping[str | None, Role]] = {role.value: role for role in Role}
+_FAN_OUT_BY_VALUE: Final[Mapping[str | None, FanOutKind]] = {
+    kind.value: kind for kind in FanOutKind
+}
+_OTHER, _OK = Kind.OTHER, Status.OK
+_make_span: Final = quick(Span)
+_make_usage: Final = quick(Usage)
 
 
 def span_from(
@@ -75,30 +84,36 @@ def span_from(
         first_token_ns,
         model,
         provider,
-        *token_counts,
+        read,
+        output,
+        cache_read,
+        cache_write,
+        reasoning,
         cache_hit,
         langchain_run_id,
         host,
         limit_ignored,
         result_swapped,
     ) = row
-    cost_usd = _cost(cost[0])
-    return Span(
+    cost_usd = None if cost[0] is None else _cost(cost[0])
+    return _make_span(
         span_id=span_id,
         parent_span_id=None if is_root else parent_span_id,
         name=name,
-        kind=_member(_KIND_BY_VALUE, kind) or Kind.OTHER,
+        kind=_KIND_BY_VALUE.get(kind, _OTHER),
         start_ns=start_ns,
         end_ns=end_ns,
-        status=open_status if end_ns is None else _member(_STATUS_BY_VALUE, status) or Status.OK,
-        role=_member(_ROLE_BY_VALUE, role),
+        status=open_status if end_ns is None else _STATUS_BY_VALUE.get(status, _OK),
+        role=None if role is None else _ROLE_BY_VALUE.get(role),
         branch=branch,
         step=step,
-        attempt=1 if attempt is None else max(1, attempt),
-        fan_out=_member(_FAN_OUT_BY_VALUE, fan_out),
+        attempt=1 if attempt is None or attempt < 1 else attempt,
+        fan_out=None if fan_out is None else _FAN_OUT_BY_VALUE.get(fan_out),
         fan_out_limit=fan_out_limit,
         limit_ignored=limit_ignored,
-        order=_order(group, seq, superstep, after, is_streamed, is_detached),
+        order=_order(group, seq, superstep, is_streamed, is_detached)
+        if after is None
+        else _order_after(group, seq, superstep, after, is_streamed, is_detached),
         error=None
         if error_type is None
         else SpanError(type=error_type, message=error_message or ""),
@@ -106,7 +121,9 @@ def span_from(
         first_token_ns=first_token_ns,
         model=model,
         provider=provider,
-        usage=_usage(token_counts),
+        usage=None
+        if read is output is cache_read is cache_write is reasoning is None
+        else _usage(read or 0, output or 0, cache_read or 0, cache_write or 0, reasoning or 0),
         cost_usd=cost_usd,
         unpriced=cost[1] if cost_usd is None else None,
         cache_hit=bool(cache_hit),
@@ -116,58 +133,47 @@ def span_from(
     )
 
 
-_KIND_BY_VALUE: Final = {kind.value: kind for kind in Kind}
-_STATUS_BY_VALUE: Final = {status.value: status for status in Status}
-_ROLE_BY_VALUE: Final = {role.value: role for role in Role}
-_FAN_OUT_BY_VALUE: Final = {kind.value: kind for kind in FanOutKind}
-
-
-def _member(members: Mapping[str, _Value], value: str | None) -> _Value | None:
-    return None if value is None else members.get(value)
-
-
-_NOTHING_TOLD: Final = (None, None, None, None)
-
-
+# Most spans of a store share a few orders; those that are one value are also compared at once.
+@lru_cache(maxsize=4_096)
 def _order(
     group: str | None,
     seq: int | None,
     superstep: int | None,
-    after: str | None,
     is_streamed: int | None,
     is_detached: int | None,
 ) -> Order:
-    told = (group, seq, superstep, after)
-    if told == _NOTHING_TOLD and not is_streamed and not is_detached:
+    streamed, detached = bool(is_streamed), bool(is_detached)
+    if group is None and seq is None and superstep is None and not streamed and not detached:
         return NO_ORDER
+    return Order(group=group, seq=seq, superstep=superstep, streamed=streamed, detached=detached)
+
+
+def _order_after(
+    group: str | None,
+    seq: int | None,
+    superstep: int | None,
+    after: str,
+    is_streamed: int | None,
+    is_detached: int | None,
+) -> Order:
+    ids = _ids(after)
     return Order(
         group=group,
         seq=seq,
         superstep=superstep,
-        after=None if after is None else _ids(after),
+        after=ids,
         streamed=bool(is_streamed),
         detached=bool(is_detached),
     )
 
 
-def _ids(text: str) -> tuple[str, ...] | None:
-    try:
-        ids = orjson.loads(text)
-    except ValueError:
-        return None
-    return tuple(ids) if type(ids) is list else None
-
-
-def _usage(counts: Sequence[int | None]) -> Usage | None:
-    if counts.count(None) == len(counts):
-        return None
-    read, output, cache_read, cache_write, reasoning = (count or 0 for count in counts)
+def _usage(read: int, output: int, cache_read: int, cache_write: int, reasoning: int) -> Usage:
     # Some producers count the cached tokens, or the reasoning, beside the whole and not inside.
     if cache_read + cache_write > read:
         read += cache_read + cache_write
     if reasoning > output:
         output += reasoning
-    return Usage(
+    return _make_usage(
         input_tokens=read,
         output_tokens=output,
         cache_read_tokens=cache_read,
@@ -176,11 +182,17 @@ def _usage(counts: Sequence[int | None]) -> Usage | None:
     )
 
 
-def _cost(text: str | None) -> Decimal | None:
-    if text is None:
-        return None
+def _cost(text: str) -> Decimal | None:
     try:
         cost = Decimal(text)
     except InvalidOperation:
         return None
     return cost if cost.is_finite() and cost >= 0 else None
+
+
+def _ids(text: str) -> tuple[str, ...] | None:
+    try:
+        ids = orjson.loads(text)
+    except ValueError:
+        return None
+    return tuple(ids) if type(ids) is list else None
