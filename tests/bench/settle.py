@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from longpole.analysis import analyse
 from longpole.dashboard.settle import summary_of
 from longpole.model import Kind, Run
 from longpole.model.pricing import PriceBook, price_run
@@ -93,9 +92,9 @@ def _settle(path: Path, spans: int) -> None:
         at = timed("load", at)
         priced = [price_run(run, book) for run in runs]
         at = timed("price", at)
-        analyses = [analyse(run, now_ns=BEGIN_NS) for run in priced]
+        summaries = [summary_of(run, waiting[run.run_id], now_ns=BEGIN_NS) for run in priced]
         at = timed("analyse", at)
-        store.save_summaries([summary_of(one, waiting[one.run.run_id]) for one in analyses])
+        store.save_summaries(summaries)
         timed("save", at)
         settled += len(runs)
     store.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from longpole.model import Run, SpanError, Status
 from longpole.storage import Recorder, RunQuery, RunSummary, SpanEnd, SpanStart, open_store
-from longpole.storage.codec import as_decoded, decode, encode
+from longpole.storage.codec import as_decoded, decode, encode, plain, plain_json
 from longpole.storage.run_events import events_from_run
 from longpole.storage.writer import Writer
 from tests.strategies import any_runs, as_stored, recorded_runs
@@ -185,3 +186,31 @@ def test_a_summary_of_an_older_state_is_ignored(tmp_path: Path) -> None:
     store.close()
 
     assert not row.is_settled
+
+
+def _nested(depth: int) -> object:
+    value: object = "innermost"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=3) | st.none() | st.integers(),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner),
+            max_leaves=8,
+        )
+        | st.integers(60, 66).map(_nested)
+        | st.binary(max_size=3)
+        | st.sampled_from(Status),
+        max_size=3,
+    )
+)
+@settings(max_examples=100)
+def test_json_text_is_that_of_the_plain_copy_whichever_way_it_is_made(
+    value: dict[Any, Any],
+) -> None:
+    assert plain_json(value) == orjson.dumps(plain(value)).decode()

@@ -9,6 +9,7 @@ from longpole.analysis.cost_shares import CostBy, CostShare, CostShares, cost_sh
 from longpole.analysis.critical_path import critical_path
 from longpole.analysis.criticality import BranchCriticality, FanOutCriticality, criticality
 from longpole.analysis.error_groups import ErrorGroup, error_groups
+from longpole.analysis.facts import facts_of
 from longpole.analysis.flame import Flame, HeatMap, flame_difference, flame_of, heat_map
 from longpole.analysis.intervals import Interval
 from longpole.analysis.laws import check_analysis, check_path
@@ -91,6 +92,7 @@ __all__ = [
     "critical_path",
     "criticality",
     "error_groups",
+    "facts_of",
     "flame_difference",
     "flame_of",
     "heat_map",

@@ -11,9 +11,17 @@ from decimal import Decimal
 from typing import Any, Final
 
 from longpole.analysis.compare import Pair, RunComparison, Side
-from longpole.analysis.result import Branch, Breakdown, FanOut, RunAnalysis, Segment, SpanFacts
+from longpole.analysis.result import (
+    Branch,
+    Breakdown,
+    FanOut,
+    RunAnalysis,
+    RunFacts,
+    Segment,
+    SpanFacts,
+)
 from longpole.analysis.streamed import path_to_first_token
-from longpole.model.run import Span
+from longpole.model.run import Run, Span
 from longpole.model.usage import Usage
 
 SCHEMA: Final = 1
@@ -78,13 +86,18 @@ def _side(side: Side | None) -> Json | None:
 
 def run_object(analysis: RunAnalysis) -> Json:
     """Return what a list shows of a run."""
-    run, facts = analysis.run, analysis.facts
+    return run_object_from(analysis.run, analysis.facts)
+
+
+def run_object_from(run: Run, facts: RunFacts) -> Json:
+    """Return what a list shows of a run of which only the facts are known."""
+    root = run.root
     return {
         "run_id": run.run_id,
-        "name": run.name,
-        "status": run.status.value,
-        "start_ns": run.root.start_ns,
-        "end_ns": run.root.end_ns,
+        "name": root.name,
+        "status": root.status.value,
+        "start_ns": root.start_ns,
+        "end_ns": root.end_ns,
         "wall_ns": facts.wall_ns,
         "work_ns": facts.work_ns,
         "span_length_ns": facts.span_length_ns,

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from longpole.analysis import analyse
 from longpole.dashboard.settle import summary_of
 from longpole.model.errors import BrokenLawError, UnknownRunError
 from longpole.model.pricing import PriceBook, price_run, without_prices
@@ -106,7 +105,7 @@ def reprice(
         run = price_run(without_prices(kept), book)
         if _note(kept, run, models):
             changed_runs += 1
-            waiting.append(summary_of(analyse(run, now_ns=now_ns), revision))
+            waiting.append(summary_of(run, revision, now_ns=now_ns))
         if saves and len(waiting) >= _BATCH:
             store.save_summaries(waiting)
             waiting = []

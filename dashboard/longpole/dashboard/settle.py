@@ -10,11 +10,12 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from longpole.analysis import analyse
+from longpole.analysis import analyse, facts_of
 from longpole.analysis.result import RunAnalysis
-from longpole.dashboard.documents import run_object
+from longpole.dashboard.documents import run_object_from
 from longpole.model.errors import BrokenLawError, StoreError
 from longpole.model.pricing import PriceBook, price_run
+from longpole.model.run import Run
 from longpole.storage import ALL_RUNS, RunSummary, Share, Store, open_store
 
 EVERY_RUN: Final = 1_000_000_000
@@ -62,10 +63,9 @@ def _summaries(
     """Yield the summaries of runs, given with their revisions, as far as they can be computed."""
     for run in store.load_runs(list(revisions)):
         try:
-            analysis = analyse(price_run(run, book), now_ns=now_ns)
+            yield summary_of(price_run(run, book), revisions[run.run_id], now_ns=now_ns)
         except BrokenLawError:
             continue
-        yield summary_of(analysis, revisions[run.run_id])
 
 
 def is_all_settled(store: Store) -> bool:
@@ -96,18 +96,18 @@ def look_at(store: Store, run_id: str, *, book: PriceBook, now_ns: int) -> RunAn
     return analyse(price_run(store.load_run(run_id), book), now_ns=now_ns)
 
 
-def summary_of(analysis: RunAnalysis, revision: int) -> RunSummary:
-    """Return what is kept of a run that was priced and analysed at this revision."""
+def summary_of(run: Run, revision: int, *, now_ns: int) -> RunSummary:
+    """Return what is kept of a priced run at this revision; its open spans end at `now_ns`."""
     return RunSummary(
-        run_id=analysis.run.run_id,
+        run_id=run.run_id,
         revision=revision,
-        run_object=run_object(analysis),
+        run_object=run_object_from(run, facts_of(run, now_ns=now_ns)),
         costs={
             span.span_id: (
                 None if span.cost_usd is None else f"{span.cost_usd:f}",
                 span.unpriced,
             )
-            for span in analysis.run.spans
+            for span in run.spans
             if span.cost_usd is not None or span.unpriced is not None
         },
     )

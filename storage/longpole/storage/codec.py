@@ -168,6 +168,19 @@ def plain(value: object) -> Any:
     return _Plain().copy(value, 0)
 
 
+def plain_json(value: dict[str, Any]) -> str:
+    """Return the JSON text of `plain(value)`, without the copy where it would change nothing."""
+    try:
+        text = orjson.dumps(value, option=_OPTIONS).decode()
+    except (TypeError, ValueError, RecursionError):
+        return orjson.dumps(plain(value)).decode()
+    # So short a text, with so few brackets, is of nothing that is cut.
+    is_small = text.count("[") + text.count("{") < _DEPTH_LIMIT and len(text) < _NODE_LIMIT
+    if is_small and not ("null" in text and _has_lost_number(value)):
+        return text
+    return orjson.dumps(plain(value)).decode()
+
+
 def as_decoded(event: SpanEvent) -> SpanEvent:
     """Return what `decode(encode(event))` does, without the way there where it changes nothing."""
     attributes = event.attributes

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
-from longpole.storage.codec import plain
+from longpole.storage.codec import plain_json
 from longpole.storage.ingest import mark_changed
 from longpole.storage.store import RunSummary
 
@@ -31,7 +29,7 @@ def save_summaries(connection: Connection, summaries: Iterable[RunSummary]) -> N
     connection.executemany(_SAVE, [_columns(run, summary) for run, summary in fitting])
     connection.executemany(
         "INSERT OR REPLACE INTO summaries (run, run_object) VALUES (?, ?)",
-        [(run, orjson.dumps(plain(dict(summary.run_object))).decode()) for run, summary in fitting],
+        [(run, plain_json(dict(summary.run_object))) for run, summary in fitting],
     )
     connection.executemany("DELETE FROM costs WHERE run = ?", [(run,) for run, _ in fitting])
     connection.executemany(

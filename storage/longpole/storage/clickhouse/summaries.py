@@ -18,7 +18,7 @@ from longpole.storage.clickhouse.connection import Database
 from longpole.storage.clickhouse.ddl import SUMMARIES
 from longpole.storage.clickhouse.facts import SETTLED_COLUMNS
 from longpole.storage.clickhouse.spelling import moment
-from longpole.storage.codec import plain
+from longpole.storage.codec import plain_json
 from longpole.storage.store import RunSummary
 from longpole.storage.summaries import integer, real, token_sum
 
@@ -55,7 +55,7 @@ def _row(summary: RunSummary, start_ns: int, now_ns: int) -> tuple[Any, ...]:
         max(0, min(moment(start_ns) // _HOUR_NS * 3600, 2**32 - 1)),
         now_ns,
         *_settled(summary),
-        orjson.dumps(plain(dict(summary.run_object))).decode(),
+        plain_json(dict(summary.run_object)),
         orjson.dumps(costs).decode(),
     )
 
