@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from longpole.model.run import Kind, Status
@@ -44,8 +45,11 @@ RUN_LIMIT_CHARS: Final = 200_000
 """Of all inputs and outputs of one run together no more than this is indexed."""
 
 _DOCUMENT_BITS: Final = 20
-_RUNS_AT_ONCE: Final = 100
-_CHARS_AT_ONCE: Final = 400_000
+_RUNS_AT_ONCE: Final = 200
+_CHARS_AT_ONCE: Final = 800_000
+_TUNING: Final[Mapping[str, int]] = {"automerge": 8, "hashsize": 8_000_000}
+"""How the full-text index is written: as many parts of one size are merged into one; so many bytes
+of a transaction are collected in memory, which holds a batch, before they are made a part."""
 _MERGED_PAGES: Final = 300
 _ESCAPE: Final = re.compile(r"\\.")
 
@@ -67,18 +71,30 @@ def index_some(connection: Connection, limit: int) -> int:
     """
     waiting = connection.execute(_UNINDEXED, (min(limit, _RUNS_AT_ONCE),)).fetchall()
     taken: list[int] = []
+    new: list[tuple[int, str]] = []
     chars = 0
     for (run,) in waiting:
-        new = list(documents(connection, run))
-        connection.executemany("INSERT INTO texts (rowid, body) VALUES (?, ?)", new)
+        told = list(documents(connection, run))
+        new += told
         taken.append(run)
-        chars += sum(len(text) for _, text in new)
+        chars += sum([len(text) for _, text in told])
         if chars > _CHARS_AT_ONCE:
             break
+    _add_texts(connection, new)
     _add_facets(connection, taken)
     marks = ", ".join("?" * len(taken))
     connection.execute(f"UPDATE runs SET is_indexed = 1 WHERE run IN ({marks})", taken)
     return len(taken)
+
+
+def _add_texts(connection: Connection, new: list[tuple[int, str]]) -> None:
+    tuned = dict(connection.execute("SELECT k, v FROM texts_config").fetchall())
+    for name, value in _TUNING.items():
+        if tuned.get(name) != value:
+            connection.execute("INSERT INTO texts (texts, rank) VALUES (?, ?)", (name, value))
+    # A number below the one before makes FTS5 write out what it has collected: twice the time.
+    new.sort(key=itemgetter(0))
+    connection.executemany("INSERT INTO texts (rowid, body) VALUES (?, ?)", new)
 
 
 def _add_facets(connection: Connection, runs: Sequence[int]) -> None:
