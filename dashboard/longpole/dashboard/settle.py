@@ -7,10 +7,11 @@ that lists need no analysis and the traced app pays for none.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from longpole.analysis import analyse, facts_of
+from longpole.analysis.collector import no_cycle_collection
 from longpole.analysis.result import RunAnalysis
 from longpole.dashboard.documents import run_object_from
 from longpole.model.errors import BrokenLawError, StoreError
@@ -20,7 +21,10 @@ from longpole.storage import ALL_RUNS, RunSummary, Share, Store, open_store
 
 EVERY_RUN: Final = 1_000_000_000
 """A limit that no store reaches."""
-_BATCH: Final = 200
+BATCH: Final = 200
+"""Runs whose summaries are computed and kept at once."""
+LARGE_RUNS: Final = 5_000
+"""So many are a backlog: computing them takes longer than starting processes that help."""
 
 
 def settle(
@@ -45,11 +49,11 @@ def settle(
     settled = 0
     while settled < limit:
         # What has failed is listed again, before what is older.
-        listed = store.unsettled_runs(len(failed) + min(_BATCH, limit - settled), share)
+        listed = store.unsettled_runs(len(failed) + min(BATCH, limit - settled), share)
         waiting = dict(found for found in listed if found not in failed)
         if not waiting:
             break
-        summaries = list(_summaries(store, waiting, book=book, now_ns=now_ns))
+        summaries = summaries_of(store, waiting, book=book, now_ns=now_ns)
         store.save_summaries(summaries)
         settled += len(summaries)
         failed.update(waiting.items() - {(one.run_id, one.revision) for one in summaries})
@@ -57,15 +61,18 @@ def settle(
     return settled
 
 
-def _summaries(
+def summaries_of(
     store: Store, revisions: Mapping[str, int], *, book: PriceBook, now_ns: int
-) -> Iterator[RunSummary]:
-    """Yield the summaries of runs, given with their revisions, as far as they can be computed."""
-    for run in store.load_runs(list(revisions)):
-        try:
-            yield summary_of(price_run(run, book), revisions[run.run_id], now_ns=now_ns)
-        except BrokenLawError:
-            continue
+) -> list[RunSummary]:
+    """Return the summaries of runs, given with their revisions, as far as they can be computed."""
+    found: list[RunSummary] = []
+    # Rows, spans and summaries hold no cycles, but their number would have them walked for some.
+    with no_cycle_collection():
+        for run in store.load_runs(list(revisions)):
+            with contextlib.suppress(BrokenLawError):
+                priced = price_run(run, book)
+                found.append(summary_of(priced, revisions[run.run_id], now_ns=now_ns))
+    return found
 
 
 def is_all_settled(store: Store) -> bool:
@@ -75,6 +82,15 @@ def is_all_settled(store: Store) -> bool:
         StoreError: the store cannot be read.
     """
     return not store.unsettled_runs(1) and not store.has_unindexed_runs()
+
+
+def has_backlog(store: Store, share: Share = ALL_RUNS) -> bool:
+    """Whether there are `LARGE_RUNS` runs or more to settle.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    return len(store.unsettled_runs(LARGE_RUNS, share)) >= LARGE_RUNS
 
 
 def settle_where_possible(url: str, *, book: PriceBook, now_ns: int, limit: int) -> None:

@@ -10,13 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from longpole.dashboard.settle import settle
+from longpole.dashboard.settle import has_backlog, settle
 from longpole.model.errors import StoreUnavailableError
 from longpole.model.pricing import PriceBook
 from longpole.storage import Share, Store
 
 ROUND_RUNS: Final = 500
 """Runs of one round at most, after which a worker asks for its share again."""
+BACKLOG_RUNS: Final = 50_000
+"""The same for a round in which several processes compute a backlog."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +35,34 @@ class Round:
         return self.settled < ROUND_RUNS
 
 
-def work_once(store: Store, worker_id: str, *, book: PriceBook, now_ns: int) -> Round:
-    """Settle what is unsettled of the worker's share, up to `ROUND_RUNS`."""
+def work_once(
+    store: Store,
+    worker_id: str,
+    *,
+    book: PriceBook,
+    now_ns: int,
+    processes: int = 1,
+    is_over: Callable[[], bool] = lambda: False,
+) -> Round:
+    """Settle what is unsettled of the worker's share: up to `ROUND_RUNS`, of a backlog more."""
+    settled = 0
     try:
         share = store.share_of(worker_id)
-        settled = settle(store, book=book, now_ns=now_ns, limit=ROUND_RUNS, share=share)
+        if processes > 1 and has_backlog(store, share):
+            # Loaded here: the command line need not wait for it whatever it was asked.
+            from longpole.dashboard.backlog import settle_backlog
+
+            settled = settle_backlog(
+                store,
+                book=book,
+                now_ns=now_ns,
+                limit=BACKLOG_RUNS,
+                processes=processes,
+                share=share,
+                is_over=is_over,
+            )
+        if settled < ROUND_RUNS and not is_over():
+            settled += settle(store, book=book, now_ns=now_ns, limit=ROUND_RUNS, share=share)
     except StoreUnavailableError as error:
         return Round(settled=0, share=None, trouble=str(error))
     return Round(settled=settled, share=share)
@@ -51,6 +76,8 @@ def work(
     clock_ns: Callable[[], int],
     pause: Callable[[], bool],
     tell: Callable[[Round], object],
+    processes: int = 1,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> None:
     """Work until `pause` says that it is enough.
 
@@ -61,9 +88,13 @@ def work(
         clock_ns: nanoseconds since the epoch.
         pause: waits between rounds when there is little to do; whether to stop.
         tell: is told of every round.
+        processes: how many compute a backlog.
+        is_over: whether to stop in the middle of one.
     """
-    while True:
-        outcome = work_once(store, worker_id, book=book, now_ns=clock_ns())
+    while not is_over():
+        outcome = work_once(
+            store, worker_id, book=book, now_ns=clock_ns(), processes=processes, is_over=is_over
+        )
         tell(outcome)
         if outcome.is_idle and pause():
             return

@@ -100,12 +100,12 @@ class Price:
 class PriceBook:
     """Prices of model calls; looks each model and day up once.
 
-    Args:
+    Attributes:
         own: the user's rules; the first that fits a call decides.
     """
 
     def __init__(self, own: Sequence[PriceRule] = ()) -> None:
-        self._own = tuple(own)
+        self.own = tuple(own)
         self._rates = lru_cache(maxsize=4_096)(_find_rates)
         self._rule = lru_cache(maxsize=4_096)(self._find_rule)
 
@@ -125,7 +125,7 @@ class PriceBook:
         if usage is not None and not usage.is_sound:
             return _unknown(BAD_USAGE)
         day = at_ns // _DAY_NS
-        rule = self._rule(provider, model, day) if self._own else None
+        rule = self._rule(provider, model, day) if self.own else None
         if rule is not None and not rule.is_discount:
             return _own_price(rule, usage, duration_ns)
         price = self._public_price(provider, model, usage, day)
@@ -152,7 +152,7 @@ class PriceBook:
         return Price(cost_usd=rates.prices.cost_usd(usage), unpriced=None, source=rates.source)
 
     def _find_rule(self, provider: str | None, model: str | None, day: int) -> PriceRule | None:
-        return next((rule for rule in self._own if rule.fits(provider, model, day)), None)
+        return next((rule for rule in self.own if rule.fits(provider, model, day)), None)
 
 
 def _own_price(rule: PriceRule, usage: Usage | None, duration_ns: int | None) -> Price:

@@ -17,9 +17,9 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from longpole.model.errors import (
@@ -171,6 +171,19 @@ def _connected(path: Path, mode: str, wait_s: float) -> Connection:
     # One undecodable byte must not cost a whole page of rows.
     connection.text_factory = _decoded
     return connection
+
+
+def fetched(connection: Connection, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return all rows of a query; texts are decoded by SQLite, faster, unless one cannot be."""
+    forgiving = connection.text_factory
+    connection.text_factory = str
+    try:
+        return connection.execute(sql, parameters).fetchall()
+    except sqlite3.OperationalError:
+        connection.text_factory = forgiving
+        return connection.execute(sql, parameters).fetchall()
+    finally:
+        connection.text_factory = forgiving
 
 
 def _pragma(connection: Connection, name: str) -> int:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from longpole.model.run import Run, Span, Status, assemble
 from longpole.storage import columns
-from longpole.storage.rows import SPAN_COLUMNS, span_from
+from longpole.storage.database import fetched
+from longpole.storage.rows import NO_COST, SPAN_COLUMNS, span_from
 from longpole.storage.store import Content
 
 if TYPE_CHECKING:
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 
 _RUNS_AT_ONCE: Final = 200
 _SPANS_AT_ONCE: Final = 20_000
+_COLUMNS: Final = len(SPAN_COLUMNS)
 _SPANS: Final = (
-    f"SELECT run, recorder, cost_usd, unpriced, {', '.join(SPAN_COLUMNS)} "
-    "FROM spans LEFT JOIN costs USING (run, span_id) "
+    f"SELECT {', '.join(SPAN_COLUMNS)}, run, recorder FROM spans "
     "WHERE run IN ({marks}) AND start_ns IS NOT NULL"
 )
+_COSTS: Final = "SELECT run, span_id, cost_usd, unpriced FROM costs WHERE run IN ({marks})"
 _ROOTS: Final = (
     "SELECT runs.run, run_id, trace_id, start_attributes, end_attributes FROM runs "
     "LEFT JOIN contents ON contents.run = runs.run AND span_id = root_span_id "
@@ -100,15 +102,23 @@ def _load_spans(
     connection: Connection, runs: Sequence[int], living: Collection[str]
 ) -> dict[int, list[Span]]:
     """Return the spans of runs, by the run's number; in order of their ids."""
-    found = connection.execute(_SPANS.format(marks=_marks(runs)), runs).fetchall()
+    marks = _marks(runs)
+    found = fetched(connection, _SPANS.format(marks=marks), runs)
     open_status = _open_statuses(connection, runs, living)
+    costs = {
+        (run, span_id): (cost_usd, unpriced)
+        for run, span_id, cost_usd, unpriced in fetched(
+            connection, _COSTS.format(marks=marks), runs
+        )
+    }
     spans: dict[int, list[Span]] = {}
-    for run, recorder, cost_usd, unpriced, *row in found:
+    for row in found:
+        run, recorder = row[_COLUMNS:]
         spans.setdefault(run, []).append(
             span_from(
-                row,
+                row[:_COLUMNS],
                 open_status=open_status.get(recorder, Status.OK),
-                cost=(cost_usd, unpriced),
+                cost=costs.get((run, row[0]), NO_COST) if costs else NO_COST,
             )
         )
     return spans

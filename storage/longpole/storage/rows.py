@@ -17,7 +17,8 @@ from longpole.model.run import NO_ORDER, FanOutKind, Kind, Order, Role, Span, Sp
 from longpole.model.usage import Usage
 from longpole.storage.columns import ATTRIBUTE_COLUMNS
 
-_NO_COST: Final[tuple[str | None, str | None]] = (None, None)
+NO_COST: Final[tuple[str | None, str | None]] = (None, None)
+"""A cost that was not computed, as `span_from` takes it."""
 
 SPAN_COLUMNS: Final = (
     "span_id",
@@ -48,7 +49,7 @@ def span_from(
     row: Sequence[Any],
     *,
     open_status: Status,
-    cost: tuple[str | None, str | None] = _NO_COST,
+    cost: tuple[str | None, str | None] = NO_COST,
 ) -> Span:
     """Return the span that a row holds.
 

@@ -13,12 +13,22 @@ from pathlib import Path
 from longpole.model.errors import SettingsError
 
 _SQLITE = "sqlite:///"
-_CLICKHOUSE = ("clickhouse", "chdb")
+_EMBEDDED = "chdb"
+_CLICKHOUSE = ("clickhouse", _EMBEDDED)
 
 
 def is_clickhouse(url: str) -> bool:
     """Return whether a URL names a ClickHouse store; `clickhouse.address` reads those."""
-    return url.strip().partition("://")[0].lower() in _CLICKHOUSE
+    return _scheme(url) in _CLICKHOUSE
+
+
+def is_embedded(url: str) -> bool:
+    """Return whether a URL names a ClickHouse store inside the one process that may open it."""
+    return _scheme(url) == _EMBEDDED
+
+
+def _scheme(url: str) -> str:
+    return url.strip().partition("://")[0].lower()
 
 
 def check_url(url: str) -> None:

@@ -17,7 +17,9 @@ from longpole.dashboard.prices import price_book
 from longpole.dashboard.working import Round, work
 from longpole.model.errors import SettingsError
 from longpole.storage import open_store
-from longpole.storage.urls import is_clickhouse
+from longpole.storage.urls import is_clickhouse, is_embedded
+
+_PROCESSES_MOST = 4
 
 
 @click.command()
@@ -33,12 +35,26 @@ from longpole.storage.urls import is_clickhouse
     metavar="SECONDS",
     help="How often to look for new runs.",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many processes compute a backlog.  [default: one a processor, up to 4]",
+)
 @click.option("--print-ddl", is_flag=True, help="Print the statements that make the tables.")
-def worker(store: str, as_json: bool, once: bool, every_s: float, print_ddl: bool) -> None:
+def worker(
+    store: str,
+    as_json: bool,
+    once: bool,
+    every_s: float,
+    processes: int | None,
+    print_ddl: bool,
+) -> None:
     """Price and analyse new runs as they arrive.
 
     Start as many as the store needs, on any machine: they share the runs among themselves. A store
-    that is a file needs none, since whoever looks at it does this.
+    that is a file needs none, since whoever looks at it does this; only after a large import is
+    `--once` worth it.
     """
     if print_ddl:
         _print_ddl(store, as_json=as_json)
@@ -63,9 +79,16 @@ def worker(store: str, as_json: bool, once: bool, every_s: float, print_ddl: boo
             clock_ns=time.time_ns,
             pause=lambda: once or stopping.wait(every_s),
             tell=tell,
+            processes=processes or _processes_for(store),
+            is_over=stopping.is_set,
         )
     if not as_json:
         click.echo(f"{words.count(settled, 'run')} settled.")
+
+
+def _processes_for(url: str) -> int:
+    # The engine of an embedded store lets no second process in.
+    return 1 if is_embedded(url) else min(_PROCESSES_MOST, os.cpu_count() or 1)
 
 
 def _tell(outcome: Round, *, as_json: bool) -> None:

@@ -17,14 +17,15 @@ from longpole.analysis.result import RunAnalysis
 from longpole.dashboard.labels import branch_label
 from longpole.dashboard.prices import price_book
 from longpole.dashboard.sentence import long_pole
-from longpole.dashboard.settle import is_all_settled, settle
+from longpole.dashboard.settle import BATCH, has_backlog, is_all_settled, settle
+from longpole.dashboard.web.helper import Helper
 from longpole.dashboard.web.waterfall import encode
 from longpole.model import Run
 from longpole.model.errors import StoreError
 from longpole.model.pricing import PriceBook, price_run
 from longpole.model.settings import default_store_url, read_settings
 from longpole.storage import Content, RunPage, RunQuery, RunRow, Store, StoreState, open_store
-from longpole.storage.urls import shown_url
+from longpole.storage.urls import is_embedded, shown_url
 
 _SETTLING_BUDGET_S = 0.4
 _SETTLED_AT_ONCE = 8
@@ -78,20 +79,32 @@ def state() -> StoreState:
 def settle_new_runs() -> None:
     """Compute summaries that are missing, a few at a time so that the page does not wait long.
 
-    A store that cannot be written is shown as it is.
+    What is too much for that, a process beside this one takes over. A store that cannot be written
+    is shown as it is.
     """
     url = store_url()
     if is_all_settled(store()):
         return
     deadline = time.monotonic() + _SETTLING_BUDGET_S
+    at_once = _SETTLED_AT_ONCE
     try:
         writable = opened_for_writing(url)
-        while time.monotonic() < deadline:
-            done = settle(writable, book=prices(), now_ns=time.time_ns(), limit=_SETTLED_AT_ONCE)
-            if done < _SETTLED_AT_ONCE and not writable.has_unindexed_runs():
+        while (began := time.monotonic()) < deadline:
+            done = settle(writable, book=prices(), now_ns=time.time_ns(), limit=at_once)
+            if done < at_once and not writable.has_unindexed_runs():
                 return
+            # Runs are of any size: only where a few took no time, more are taken together.
+            if time.monotonic() - began < _SETTLING_BUDGET_S / 8:
+                at_once = min(2 * at_once, BATCH)
+        if has_backlog(writable) and not is_embedded(url):
+            _helper(url).start()
     except StoreError:
         return
+
+
+@st.cache_resource(show_spinner=False)
+def _helper(url: str) -> Helper:
+    return Helper()
 
 
 @st.cache_resource(show_spinner=False)
