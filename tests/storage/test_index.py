@@ -217,6 +217,19 @@ def test_the_newest_runs_are_indexed_first_and_no_more_than_asked_for(store: Sto
     assert store.index_runs(1_000) == 0
 
 
+def test_runs_of_one_batch_make_one_part_of_the_index(store: Store, tmp_path: Path) -> None:
+    for run in range(1, 30):
+        store.write(ME, said(run, f"ferry {run}", "harbour"))
+    assert store.index_runs(1_000) == 29
+
+    connection = sqlite3.connect(tmp_path / "runs.db")
+    parts = connection.execute("SELECT count(DISTINCT segid) FROM texts_idx").fetchone()
+    connection.close()
+    assert parts == (1,)
+    assert found(store, "ferry") == set(range(1, 30))
+    check(store)
+
+
 WORDS = st.sampled_from(
     ["ferry", "Harbour", "café", "CAFÉ", "six", "a1", "naïve", "o'clock", "x-y"]
 )

@@ -235,3 +235,22 @@ def test_a_dead_recorder_with_our_process_id_is_dead(tmp_path: Path) -> None:
 
     assert store.load_run("a" * 32).status is Status.LOST
     store.close()
+
+
+def test_a_byte_that_is_no_text_costs_no_span(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    writer = Writer(str(path))
+    for number in (1, 2):
+        record(writer, number)
+    writer.close()
+    assert runs_in(path) == 2
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE spans SET name = CAST(x'63ff6e' AS TEXT) WHERE start_ns = 1")
+    connection.commit()
+    connection.close()
+
+    store = open_store(str(path), mode="read")
+    runs = list(store.load_runs([f"{number:032x}" for number in (1, 2)]))
+    assert [run.name for run in runs] == ["c\N{REPLACEMENT CHARACTER}n", "chain"]
+    assert store.list_runs(RunQuery()).total == 2
+    store.close()

@@ -49,6 +49,8 @@ class Replay:
             is_ideal: no launch, gap, back-off or join takes any time: the span length.
         """
         timeline, units = self.timeline, self.siblings.units
+        if not (has_limits or is_ideal or self.siblings.slots):
+            return timeline.high_ns[0] - timeline.low_ns[0]  # nobody was queued
         lengths = [high - low for low, high in zip(timeline.low_ns, timeline.high_ns, strict=True)]
         # Without limits only families that had queued units change, and those above them.
         changes = [is_ideal or has_limits] * len(lengths)

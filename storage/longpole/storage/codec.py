@@ -145,8 +145,11 @@ def _error(fields: object) -> SpanError | None:
     return None
 
 
+_MAY_HOLD_A_NUMBER: Final = frozenset({float, dict, list, tuple})
+
+
 def _has_lost_number(attributes: Mapping[str, Any]) -> bool:
-    work: list[Any] = list(attributes.values())
+    work = [value for value in attributes.values() if type(value) in _MAY_HOLD_A_NUMBER]
     while work:
         value = work.pop()
         kind = type(value)

@@ -45,9 +45,9 @@ RUN_LIMIT_CHARS: Final = 200_000
 """Of all inputs and outputs of one run together no more than this is indexed."""
 
 _DOCUMENT_BITS: Final = 20
-_RUNS_AT_ONCE: Final = 200
-_CHARS_AT_ONCE: Final = 800_000
-_TUNING: Final[Mapping[str, int]] = {"automerge": 8, "hashsize": 8_000_000}
+_RUNS_AT_ONCE: Final = 400
+_CHARS_AT_ONCE: Final = 1_600_000
+_TUNING: Final[Mapping[str, int]] = {"automerge": 8, "hashsize": 16_000_000}
 """How the full-text index is written: as many parts of one size are merged into one; so many bytes
 of a transaction are collected in memory, which holds a batch, before they are made a part."""
 _MERGED_PAGES: Final = 300
@@ -158,13 +158,12 @@ _CONTENT: Final = (
     "output_mime_type FROM contents WHERE run = ? "
     "AND (input_value IS NOT NULL OR output_value IS NOT NULL) "
 )
+_ROOT: Final = "(SELECT root_span_id FROM runs WHERE run = ?)"
 
 
 def _texts(connection: Connection, run: int) -> Iterator[str]:
-    found = connection.execute("SELECT root_span_id FROM runs WHERE run = ?", (run,)).fetchall()
-    root = found[0][0]
-    for which in ("AND span_id IS ?", "AND span_id IS NOT ? ORDER BY span_id"):
-        parameters = (VALUE_LIMIT_CHARS, VALUE_LIMIT_CHARS, run, root)
+    parameters = (VALUE_LIMIT_CHARS, VALUE_LIMIT_CHARS, run, run)
+    for which in (f"AND span_id IS {_ROOT}", f"AND span_id IS NOT {_ROOT} ORDER BY span_id"):
         # Not fetched at once: of a large run only the beginning is wanted.
         with contextlib.closing(connection.execute(_CONTENT + which, parameters)) as rows:
             for input_value, input_type, output_value, output_type in rows:
