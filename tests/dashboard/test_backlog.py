@@ -12,7 +12,7 @@ import pytest
 from longpole.dashboard import settle as settling
 from longpole.dashboard.backlog import settle_backlog
 from longpole.dashboard.settle import settle
-from longpole.dashboard.web.helper import Helper
+from longpole.dashboard.web.backlog_worker import BacklogWorker
 from longpole.dashboard.working import work_once
 from longpole.model.price_file import PriceRule, TokenPrices
 from longpole.model.pricing import PriceBook
@@ -97,11 +97,11 @@ def test_the_dashboard_has_a_backlog_settled_beside_it(
 ) -> None:
     store = filled(tmp_path / "runs.db")
     monkeypatch.setenv(LONGPOLE_STORE, store.url)
-    helper = Helper()
-    helper.start()
-    helper.start()
+    worker = BacklogWorker()
+    worker.start()
+    worker.start()
 
-    assert helper.wait(timeout_s=60) == 0
+    assert worker.wait(timeout_s=60) == 0
     assert len(summaries(store)) == RUNS
-    helper.stop()
+    worker.stop()
     store.close()

@@ -8,21 +8,16 @@ indexes meanwhile. What is kept is what `settle` keeps.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from functools import cache
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
-from threading import Thread
+from queue import SimpleQueue
 from typing import Final
 
-from longpole.dashboard.settle import BATCH, summaries_of
-from longpole.model.price_file import PriceRule
+from longpole.dashboard.helping import Helper, Task
+from longpole.dashboard.settle import BATCH
 from longpole.model.pricing import PriceBook
-from longpole.storage import ALL_RUNS, RunSummary, Share, Store, open_store
+from longpole.storage import ALL_RUNS, RunSummary, Share, Store
 
 _AHEAD: Final = 2
 _INDEXED_RATIO: Final = 2  # the index is written faster in large portions
@@ -57,16 +52,17 @@ def settle_backlog(
     Raises:
         StoreUnavailableError: the store cannot be read or written.
     """
-    batches = _batches(store.unsettled_runs(limit, share), batch)
+    waiting = store.unsettled_runs(limit, share)
+    tasks = (
+        Task(url=store.url, rules=book.own, now_ns=now_ns, runs=waiting[first : first + batch])
+        for first in range(0, len(waiting), batch)
+    )
     settled = 0
-    with contextlib.suppress(BrokenProcessPool), _pool(processes) as pool:
+    with contextlib.suppress(ChildProcessError), _helpers(processes) as begin:
         running: set[Future[list[RunSummary]]] = set()
         while True:
             room = 0 if is_over() else processes * _AHEAD - len(running)
-            running |= {
-                pool.submit(_summaries, store.url, book.own, now_ns, some)
-                for some in islice(batches, room)
-            }
+            running |= {begin(task) for task in islice(tasks, room)}
             if not running:
                 break
             done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -78,50 +74,24 @@ def settle_backlog(
     return settled
 
 
-def _batches(waiting: Sequence[tuple[str, int]], batch: int) -> Iterator[Sequence[tuple[str, int]]]:
-    for first in range(0, len(waiting), batch):
-        yield waiting[first : first + batch]
-
-
 @contextlib.contextmanager
-def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
-    # Started anew, not forked: a fork would take SQLite's idea of its locks along.
-    pool = ProcessPoolExecutor(
-        processes, mp_context=multiprocessing.get_context("spawn"), initializer=_begin
-    )
+def _helpers(count: int) -> Iterator[Callable[[Task], Future[list[RunSummary]]]]:
+    """Start processes; yield what has one of them do a task, as soon as one is free."""
+    with contextlib.ExitStack() as ended:
+        free: SimpleQueue[Helper] = SimpleQueue()
+        for _ in range(count):
+            helper = Helper()
+            ended.callback(helper.close)
+            free.put(helper)
+        # As many threads as processes: each waits for one.
+        pool = ThreadPoolExecutor(count)
+        ended.callback(pool.shutdown, cancel_futures=True)
+        yield lambda task: pool.submit(_done, free, task)
+
+
+def _done(free: SimpleQueue[Helper], task: Task) -> list[RunSummary]:
+    helper = free.get()
     try:
-        yield pool
+        return helper.summaries(task)
     finally:
-        pool.shutdown(cancel_futures=True)
-
-
-# --- in the other processes -------------------------------------------------------------------
-
-
-def _begin() -> None:
-    """Leave interrupts to the process that started this one, and end when that has ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _summaries(
-    url: str, rules: tuple[PriceRule, ...], now_ns: int, runs: Sequence[tuple[str, int]]
-) -> list[RunSummary]:
-    return summaries_of(_opened(url), dict(runs), book=_book(rules), now_ns=now_ns)
-
-
-@cache
-def _opened(url: str) -> Store:
-    return open_store(url, mode="read")
-
-
-@cache
-def _book(rules: tuple[PriceRule, ...]) -> PriceBook:
-    return PriceBook(rules)
+        free.put(helper)

@@ -18,7 +18,7 @@ from longpole.dashboard.labels import branch_label
 from longpole.dashboard.prices import price_book
 from longpole.dashboard.sentence import long_pole
 from longpole.dashboard.settle import BATCH, has_backlog, is_all_settled, settle
-from longpole.dashboard.web.helper import Helper
+from longpole.dashboard.web.backlog_worker import BacklogWorker
 from longpole.dashboard.web.waterfall import encode
 from longpole.model import Run
 from longpole.model.errors import StoreError
@@ -97,14 +97,14 @@ def settle_new_runs() -> None:
             if time.monotonic() - began < _SETTLING_BUDGET_S / 8:
                 at_once = min(2 * at_once, BATCH)
         if has_backlog(writable) and not is_embedded(url):
-            _helper(url).start()
+            _backlog_worker(url).start()
     except StoreError:
         return
 
 
 @st.cache_resource(show_spinner=False)
-def _helper(url: str) -> Helper:
-    return Helper()
+def _backlog_worker(url: str) -> BacklogWorker:
+    return BacklogWorker()
 
 
 @st.cache_resource(show_spinner=False)

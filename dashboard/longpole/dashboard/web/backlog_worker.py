@@ -17,7 +17,7 @@ from typing import Final
 _WORKER: Final = (sys.executable, "-P", "-m", "longpole.dashboard.cli", "worker", "--once")
 
 
-class Helper:
+class BacklogWorker:
     """At most one process at a time; safe from any thread. It ends with this process."""
 
     def __init__(self) -> None:
