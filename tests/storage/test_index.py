@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from longpole.model.run import Status
 from longpole.storage import Recorder, RunQuery, SpanEnd, SpanEvent, SpanStart, Store, open_store
 from longpole.storage.filter_text import parse
-from longpole.storage.index import RUN_LIMIT_CHARS, VALUE_LIMIT_CHARS
+from longpole.storage.texts import RUN_LIMIT_CHARS, VALUE_LIMIT_CHARS
 
 ME = Recorder(recorder_id="a" * 16, pid=os.getpid(), host="here")
 LAST = 999

@@ -57,7 +57,7 @@ def settle(
         store.save_summaries(summaries)
         settled += len(summaries)
         failed.update(waiting.items() - {(one.run_id, one.revision) for one in summaries})
-    store.index_runs(limit)
+    store.index_runs(limit, share)
     return settled
 
 

@@ -16,12 +16,12 @@ Source: sqlite.org/fts5.html (contentless tables, the delete and merge commands)
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from longpole.model.run import Kind, Status
+from longpole.storage.texts import VALUE_LIMIT_CHARS, documents_of, phrases
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -39,11 +39,6 @@ FACETS: Final[Mapping[str, str]] = {
 RUN_OF_DOCUMENT: Final = "(rowid >> 20)"
 """SQL for the run that a row of `texts` belongs to."""
 
-VALUE_LIMIT_CHARS: Final = 20_000
-"""Of one input or output no more than this is indexed."""
-RUN_LIMIT_CHARS: Final = 200_000
-"""Of all inputs and outputs of one run together no more than this is indexed."""
-
 _DOCUMENT_BITS: Final = 20
 _RUNS_AT_ONCE: Final = 400
 _CHARS_AT_ONCE: Final = 1_600_000
@@ -51,7 +46,6 @@ _TUNING: Final[Mapping[str, int]] = {"automerge": 8, "hashsize": 16_000_000}
 """How the full-text index is written: as many parts of one size are merged into one; so many bytes
 of a transaction are collected in memory, which holds a batch, before they are made a part."""
 _MERGED_PAGES: Final = 300
-_ESCAPE: Final = re.compile(r"\\.")
 
 _UNINDEXED: Final = (
     "SELECT run FROM runs WHERE is_indexed = 0 AND start_ns IS NOT NULL "
@@ -138,19 +132,9 @@ def forget_texts(connection: Connection, runs: Sequence[int]) -> None:
 
 
 def documents(connection: Connection, run: int) -> Iterator[tuple[int, str]]:
-    """Yield number and text of everything of a run that is indexed: the root's texts first.
-
-    A text that several spans have, as a chain and its first step do, is one document.
-    """
-    seen: set[str] = set()
-    left_chars = RUN_LIMIT_CHARS
-    for text in _texts(connection, run):
-        if left_chars <= 0:
-            return
-        if text not in seen:
-            yield run << _DOCUMENT_BITS | len(seen), text[:left_chars]
-            seen.add(text)
-            left_chars -= len(text)
+    """Yield number and text of everything of a run that is indexed: the root's texts first."""
+    for number, text in enumerate(documents_of(_contents(connection, run))):
+        yield run << _DOCUMENT_BITS | number, text
 
 
 _CONTENT: Final = (
@@ -161,17 +145,14 @@ _CONTENT: Final = (
 _ROOT: Final = "(SELECT root_span_id FROM runs WHERE run = ?)"
 
 
-def _texts(connection: Connection, run: int) -> Iterator[str]:
+def _contents(connection: Connection, run: int) -> Iterator[tuple[str | None, str | None]]:
     parameters = (VALUE_LIMIT_CHARS, VALUE_LIMIT_CHARS, run, run)
     for which in (f"AND span_id IS {_ROOT}", f"AND span_id IS NOT {_ROOT} ORDER BY span_id"):
         # Not fetched at once: of a large run only the beginning is wanted.
         with contextlib.closing(connection.execute(_CONTENT + which, parameters)) as rows:
             for input_value, input_type, output_value, output_type in rows:
-                for value, mime_type in ((input_value, input_type), (output_value, output_type)):
-                    if value:
-                        # In JSON a new line is written `\n`, and would be part of the next word.
-                        is_json = mime_type == "application/json" and "\\" in value
-                        yield _ESCAPE.sub(" ", value) if is_json else value
+                yield input_value, input_type
+                yield output_value, output_type
 
 
 def tidy(connection: Connection) -> bool:
@@ -198,9 +179,8 @@ def text_query(pieces: Sequence[str]) -> str:
 
     A piece that a wildcard follows may end in the middle of a word.
     """
-    asked = [
-        f'"{escaped}"' + (" *" if at < len(pieces) - 1 and piece[-1].isalnum() else "")
-        for at, piece in enumerate(pieces)
-        if piece and (escaped := piece.replace('"', '""'))
-    ]
+    asked = []
+    for piece, is_beginning in phrases(pieces):
+        escaped = piece.replace('"', '""')
+        asked.append(f'"{escaped}"' + (" *" if is_beginning else ""))
     return " AND ".join(asked) or '""'

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from longpole.model.run import Status
-from longpole.storage.columns import search_text
 from longpole.storage.filter_sql import condition
+from longpole.storage.filters import Pattern, Words
 from longpole.storage.store import RunOrder, RunPage, RunQuery, RunRow, Share
 
 if TYPE_CHECKING:
@@ -138,8 +138,8 @@ def _conditions(query: RunQuery, status: str) -> tuple[str, list[Any]]:
     if query.until_ns is not None:
         add("start_ns < ?", query.until_ns)
     if query.text:
-        # Both sides are folded the same way; and unlike LIKE, instr knows no special characters.
-        add("instr(search, ?) > 0", search_text([query.text]))
+        sql, values = condition(Words(Pattern((query.text,))), status=status)
+        add(sql, *values)
     if query.where is not None:
         sql, values = condition(query.where, status=status)
         add(sql, *values)

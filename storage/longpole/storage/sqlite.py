@@ -222,7 +222,7 @@ class SqliteStore:
         with self._reading() as connection:
             return connection is not None and index.has_unindexed(connection)
 
-    def index_runs(self, limit: int) -> int:
+    def index_runs(self, limit: int, share: Share = ALL_RUNS) -> int:
         """Make up to `limit` ended runs quick to find, newest first; return how many."""
         indexed = 0
         while indexed < limit and self.has_unindexed_runs():

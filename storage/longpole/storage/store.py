@@ -79,7 +79,7 @@ class RunQuery:
         name: exact name of the chain.
         status: any of these; empty means every status.
         since_ns, until_ns: bounds on the start, half open.
-        text: part of the name or of the error message, ignoring case.
+        text: what free text in a filter is: in the name or error, or as words in a content.
         where: what a run must match besides, from `filter_text.parse`.
         limit, offset: the page.
     """
@@ -345,8 +345,10 @@ class Store(Protocol):
         """Whether there are ended runs that filters still have to look into, span by span."""
         ...
 
-    def index_runs(self, limit: int) -> int:
+    def index_runs(self, limit: int, share: Share = ALL_RUNS) -> int:
         """Make up to `limit` ended runs quick to find, newest first; return how many.
+
+        A store of many machines indexes the runs of one worker's share, a file all of them.
 
         Only what inputs and outputs of indexed runs say is found by words.
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.connection
+import re
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,10 @@ from longpole.storage import OpenMode, Recorder, RunQuery, Share, open_store
 from longpole.storage.clickhouse.address import read_address
 from longpole.storage.clickhouse.connection import ClientDatabase
 from longpole.storage.clickhouse.ddl import SCHEMA, statements
+from longpole.storage.clickhouse.facts import FOUND_COLUMNS
+from longpole.storage.clickhouse.filter_sql import Bound, condition
 from longpole.storage.clickhouse.upkeep import delete_runs
+from longpole.storage.filters import Pattern, Words
 from longpole.storage.run_events import events_from_run
 from longpole.storage.urls import own_url, shown_url
 from longpole.storage.writer import Writer
@@ -75,8 +79,8 @@ def test_the_statements_for_a_cluster_are_sql_that_the_engine_reads(
     for statement in made:
         database.query("SELECT formatQuery({text:String})", {"text": statement})
 
-    assert sum("ENGINE = Distributed(all, otel, " in one for one in made) == 8
-    assert sum("ENGINE = Replicated" in one for one in made) == 8
+    assert sum("ENGINE = Distributed(all, otel, " in one for one in made) == 10
+    assert sum("ENGINE = Replicated" in one for one in made) == 10
     assert all("ON CLUSTER all" in one for one in made)
 
 
@@ -100,6 +104,58 @@ def test_tables_of_a_newer_version_are_refused(database: ClientDatabase) -> None
     for mode in modes:
         with pytest.raises(NewerSchemaError, match="pip install -U"):
             open_store(database.address.url, mode=mode)
+
+
+def test_tables_of_the_first_version_are_brought_up_to_date(database: ClientDatabase) -> None:
+    store = open_store(database.address.url, mode="write")
+    store.write(ME, events_from_run(bare_run(1, BEGIN_NS)))
+    store.close()
+    _back_to_the_first_version(database)
+    store = open_store(database.address.url, mode="read")
+    before = store.list_runs(RunQuery())
+    store.close()
+    store = open_store(database.address.url, mode="write")
+    indexed = store.index_runs(10)
+    after = store.list_runs(RunQuery())
+    store.close()
+    ((comment,),) = database.query(
+        "SELECT comment FROM system.tables WHERE database = {database:String} "
+        "AND name = 'longpole_runs'",
+        {"database": database.address.database},
+    ).rows
+
+    assert comment == f"longpole schema {SCHEMA}"
+    assert indexed == 1
+    assert before == after
+    assert before.total == 1
+
+
+def _back_to_the_first_version(database: ClientDatabase) -> None:
+    for name in ("longpole_runs_from_index", "longpole_index", "longpole_texts"):
+        database.command(f"DROP TABLE {database.name(name)}")
+    for column in FOUND_COLUMNS:
+        database.command(f"ALTER TABLE {database.name('longpole_runs')} DROP COLUMN {column}")
+    database.command(
+        f"ALTER TABLE {database.name('longpole_runs')} MODIFY COMMENT 'longpole schema 1'"
+    )
+
+
+def test_a_word_is_looked_up_in_the_index(database: ClientDatabase) -> None:
+    store = open_store(database.address.url, mode="write")
+    rows = [(f"{number:032x}", 0, 0, 1, f" word{number} ") for number in range(5_000)]
+    texts = database.name("longpole_texts")
+    columns = ("run_id", "number", "hour", "saved_ns", "words")
+    database.insert("longpole_texts", columns, rows)
+    read = []
+    for asked in ("word7", "word7 none", "word"):
+        bound = Bound()
+        said = condition(Words(Pattern((asked,))), bound, texts)
+        (looked_up,) = re.findall(r"IN \((SELECT .*)\)\)", said)
+        plan = database.query(f"EXPLAIN indexes = 1 {looked_up}", bound.values).rows
+        read.append(re.findall(r"Granules: (\d+)/(\d+)", str(plan))[-1])
+    store.close()
+
+    assert read == [("1", "5"), ("0", "5"), ("0", "5")]
 
 
 def test_a_missing_table_is_a_problem_that_is_told(database: ClientDatabase) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import count, product
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -35,7 +37,7 @@ from longpole.storage import (
     open_store,
 )
 from longpole.storage.filter_text import parse
-from longpole.storage.filters import Filter
+from longpole.storage.filters import Filter, Pattern, Words
 from longpole.storage.recording import Recording
 from longpole.storage.run_events import events_from_run
 from longpole.storage.urls import spool_path
@@ -442,6 +444,126 @@ def test_a_run_is_found_by_the_beginning_of_its_id(store: Store) -> None:
     for unknown in ("b", "", "%", "_b", "*"):
         with pytest.raises(UnknownRunError):
             store.resolve(unknown)
+
+
+# --- words --------------------------------------------------------------------------------------
+
+INPUT = semconv.INPUT_VALUE
+TEXTS = (
+    ("When does the Ferry leave?", "at six o'clock, from the old_pier"),
+    ("when is dinner?", "the ferry-boat serves none: 12 REFUNDS, grün statt GRÜN"),
+    ('{"content":"first line\\nsecond \\"quoted\\" café"}', "ΟΔΟΣ Straße ﬁne"),
+    ("100%_done \\d [a-z]* 'x", "नमस्ते 日本語テキスト e\u0301té"),
+    ("", "ferry " * 5_000 + "lighthouse"),
+)
+ASKED = (
+    *("FERRY", '"ferry leave"', '"leave ferry"', "dinn*", "dinn", "ferry -boat", '"?"', "pier"),
+    *('"six o\'clock"', "old_pier", '"12 ref"*', "grün", "grun", "nsecond", "ΟΔΟΣ", "STRASSE"),
+    *('"line second quoted café"', "fine", "100%_done", '"[a-z]"', "%", "नमस्ते", "日本語*"),
+    *('"e\u0301té"', "lighthouse", "fer*lea*", "six*when", "CH*n", "-ferry", "a" * 400),
+)
+
+
+def _telling(store: Store) -> Store:
+    events: list[SpanEvent] = []
+    for number, (text, answer) in enumerate(TEXTS, 1):
+        told = {INPUT: text}
+        if text.startswith("{"):
+            told[semconv.INPUT_MIME_TYPE] = "application/json"
+        events += [start(number, more=told), end(number, more={semconv.OUTPUT_VALUE: answer})]
+    store.write(DEAD, events)
+    return store
+
+
+def test_words_find_the_same_inputs_and_outputs_in_every_store(
+    fresh: Callable[[], Store], tmp_path: Path
+) -> None:
+    mine = _telling(fresh())
+    with contextlib.closing(open_store(str(tmp_path / "runs.db"), mode="write")) as file:
+        others = _telling(file)
+        assert mine.has_unindexed_runs()
+        assert not _numbers(mine, "ferry")
+        assert mine.index_runs(100) == others.index_runs(100) == len(TEXTS)
+        found = {text: _numbers(mine, text) for text in ASKED}
+        expected = {text: _numbers(others, text) for text in ASKED}
+
+    assert found == expected
+    assert found["FERRY"] == {1, 2, 5}
+    assert not mine.has_unindexed_runs()
+
+
+@given(
+    texts=st.lists(
+        st.text(st.sampled_from("aAbßSs _-.%*'\"\\é\u0301Σςİı1٣日\n"), max_size=12), min_size=1
+    ),
+    asked=st.text(st.sampled_from("aAbßSs _-.%'é\u0301Σς1٣日*"), min_size=1, max_size=4),
+)
+@settings(max_examples=6, phases=EXAMPLES)
+def test_any_words_find_the_same_in_every_store(
+    worded: tuple[Store, Store], texts: list[str], asked: str
+) -> None:
+    number = next(_ids)
+    spans = [
+        start(number, span, None if span == 1 else 1, more={INPUT: text})
+        for span, text in enumerate(texts, 1)
+    ]
+    for store in worded:
+        store.write(DEAD, [replace(span, name="—") for span in spans])
+        store.write(DEAD, [end(number, span) for span in range(1, len(spans) + 1)])
+        store.index_runs(1_000)
+    said = Words(Pattern(tuple(asked.split("*"))))
+    here, there = (set(store.run_ids(RunQuery(where=said))) for store in worded)
+
+    assert here == there
+
+
+@pytest.fixture(scope="module")
+def worded(
+    fresh: Callable[[], Store], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Store, Store]]:
+    """A new store, and a file beside it."""
+    file = open_store(str(tmp_path_factory.mktemp("worded") / "runs.db"), mode="write")
+    yield fresh(), file
+    file.close()
+
+
+def test_words_of_deleted_runs_and_contents_find_nothing(store: Store) -> None:
+    _telling(store)
+    store.index_runs(100)
+    store.delete_runs([f"{1:032x}"])
+    store.delete_contents([f"{2:032x}"])
+
+    assert _numbers(store, "ferry") == {5}
+    _telling(store)
+    store.index_runs(100)
+    assert _numbers(store, "ferry") >= {1, 5}
+
+
+def test_what_arrives_late_is_found_when_it_is_indexed_again(store: Store) -> None:
+    _telling(store)
+    store.index_runs(100)
+    store.write(DEAD, [start(3, 2, parent=1, more={INPUT: "a late lighthouse"}), end(3, 2)])
+
+    assert store.has_unindexed_runs()
+    assert store.index_runs(100) == 1
+    assert _numbers(store, '"late lighthouse"') == {3}
+    assert _numbers(store, "quoted") == {3}
+
+
+def test_a_text_of_a_query_is_searched_as_free_text_is(store: Store) -> None:
+    _telling(store)
+    store.index_runs(100)
+    asked = ("ferry", "CHAIN", "ferry leave")
+    texts = {text: set(store.run_ids(RunQuery(text=text))) for text in asked}
+
+    assert texts == {
+        text: set(store.run_ids(RunQuery(where=Words(Pattern((text,)))))) for text in asked
+    }
+    assert len(texts["ferry"]) == 3
+
+
+def _numbers(store: Store, text: str) -> set[int]:
+    return {int(run_id, 16) for run_id in store.run_ids(RunQuery(where=parse(text, now_ns=0)))}
 
 
 # --- what is computed and sent ------------------------------------------------------------------

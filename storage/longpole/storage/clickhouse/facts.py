@@ -51,6 +51,26 @@ SETTLED_COLUMNS: Final = {
 }
 """What is kept of the summary that was saved last; unknown is NaN for reals, -1 for counts."""
 
+FOUND_COLUMNS: Final = {
+    "indexed_revision": "UInt64",
+    "is_corrected": "UInt8",
+    "found_status": "String",
+    "found_error_type": "String",
+    "found_error_message": "String",
+    "found_session_id": "String",
+    "found_user_id": "String",
+    "found_tags": "Array(String)",
+    "found_kinds": "Array(String)",
+    "found_models": "Array(String)",
+    "found_providers": "Array(String)",
+    "found_branches": "Array(String)",
+    "found_error_types": "Array(String)",
+    "found_error_messages": "Array(String)",
+    "found_traits": "Array(String)",
+}
+"""What is kept of the last indexing: at which revision, and the facts where the `found_` ones are
+better than what SQL made of the spans (`is_corrected`), else nothing."""
+
 _ID: Final = r"^[A-Za-z0-9_.:#-]{1,128}$"
 _ERROR_CODES: Final = "('Error', 'STATUS_CODE_ERROR')"
 

@@ -31,6 +31,7 @@ from longpole.storage.filters import (
     Trait,
     Words,
 )
+from longpole.storage.texts import phrases, words_of
 
 _RUN_COLUMN: Final[Mapping[TextField, str]] = {
     TextField.NAME: "name",
@@ -84,22 +85,23 @@ class Bound:
         return self.add(float(value), "Float64")
 
 
-def condition(filter_: Filter, bound: Bound) -> str:
+def condition(filter_: Filter, bound: Bound, texts: str) -> str:
     """Return the condition; its values are added to `bound`.
 
     Args:
         filter_: from `filter_text.parse`, which bounds its size.
         bound: of the whole statement.
+        texts: what `longpole_texts` is called.
     """
     match filter_:
         case All(parts):
-            return _joined(" AND ", [condition(part, bound) for part in parts])
+            return _joined(" AND ", [condition(part, bound, texts) for part in parts])
         case AnyOf(parts):
-            return _joined(" OR ", [condition(part, bound) for part in parts])
+            return _joined(" OR ", [condition(part, bound, texts) for part in parts])
         case Not(part):
-            return f"NOT ({condition(part, bound)})"
+            return f"NOT ({condition(part, bound, texts)})"
         case Words(pattern):
-            return f"match(search, {bound.add(_within(pattern), 'String')})"
+            return f"({_named(pattern, bound)} OR {_said(pattern, bound, texts)})"
         case Matches(field, patterns):
             return _joined(" OR ", [_matches(field, pattern, bound) for pattern in patterns])
         case OneOf(field, choices):
@@ -120,6 +122,30 @@ def _known(sql: str) -> str:
 
 def _joined(link: str, parts: list[str]) -> str:
     return f"({link.join(parts)})" if parts else "1"
+
+
+def _named(pattern: Pattern, bound: Bound) -> str:
+    """The pieces occur in this order in the name or error; case is ignored as in `search_text`."""
+    folded = [_folded(bound.add(piece, "String")) for piece in pattern.pieces]
+    like = ", '.*', ".join(f"regexpQuoteMeta({piece})" for piece in folded)
+    return f"match({_folded('search')}, concat('(?s)', {like}))"
+
+
+def _folded(sql: str) -> str:
+    return f"replaceAll(translateUTF8(lowerUTF8({sql}), 'ςſ', 'σs'), 'ß', 'ss')"
+
+
+def _said(pattern: Pattern, bound: Bound, texts: str) -> str:
+    """The pieces occur in one of the texts, as whole words or the beginnings of words."""
+    asked = [(words_of(piece), is_beginning) for piece, is_beginning in phrases(pattern.pieces)]
+    if not asked or not all(words for words, _ in asked):
+        return "0"
+    likes = [
+        f"% {' '.join(words)}%" if is_beginning else f"% {' '.join(words)} %"
+        for words, is_beginning in asked
+    ]
+    conditions = " AND ".join(f"words LIKE {bound.add(like, 'String')}" for like in likes)
+    return f"run_id GLOBAL IN (SELECT run_id FROM {texts} WHERE {conditions})"
 
 
 def _matches(field: TextField, pattern: Pattern, bound: Bound) -> str:
@@ -152,10 +178,6 @@ def _one_of(field: ChoiceField, choices: tuple[str, ...], bound: Bound) -> str:
 def _whole(pattern: Pattern, *, before: str = "", after: str = "") -> str:
     """Return the regular expression that a whole value fits, ignoring case."""
     return f"(?is)^{before}{_pieces(pattern)}{after}$"
-
-
-def _within(pattern: Pattern) -> str:
-    return f"(?is){_pieces(pattern)}"
 
 
 def _pieces(pattern: Pattern) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, Final
 
 import orjson
 
-from longpole.model.run import Status
+from longpole.model.run import Kind, Status
 from longpole.storage.clickhouse.connection import Database
-from longpole.storage.clickhouse.ddl import OPEN, RUNS
+from longpole.storage.clickhouse.ddl import OPEN, RUNS, TEXTS
 from longpole.storage.clickhouse.facts import NO_START_NS
 from longpole.storage.clickhouse.filter_sql import Bound, condition
-from longpole.storage.clickhouse.run_sql import bounds, runs_sql
+from longpole.storage.clickhouse.indexing import Facts, Unindexed
+from longpole.storage.clickhouse.run_sql import TRAITS, bounds, runs_sql
 from longpole.storage.clickhouse.summaries import run_objects
-from longpole.storage.filters import All, Filter, Started, TimeField
+from longpole.storage.filters import All, Filter, Pattern, Started, TimeField, Words
 from longpole.storage.store import RunOrder, RunPage, RunQuery, RunRow, Share
 
 _ORDER_COLUMN: Final[Mapping[RunOrder, str]] = {
@@ -91,6 +93,54 @@ def unsettled_runs(
     return [(run_id, revision) for run_id, revision in found.rows]
 
 
+_SEEN: Final = (
+    "seen_status, told_root_error_type, told_root_error_message, told_root_session_id, "
+    "told_root_user_id, told_root_tags, "
+    f"arraySort(arrayDistinct(arrayMap(one -> if(one = '', '{Kind.OTHER}', one), seen_kinds))), "
+    "arraySort(seen_models), "
+    "arraySort(seen_providers), arraySort(seen_branches), arraySort(seen_error_types), "
+    "arraySort(seen_error_messages), arrayFilter(name -> name != '', ["
+    + ", ".join(f"if(seen_{trait}, '{trait}', '')" for trait in TRAITS)
+    + "])"
+)
+"""The fields of `Facts`, as the views made them of rows."""
+
+
+def unindexed_runs(
+    database: Database, dead: Collection[str], limit: int, share: Share
+) -> list[Unindexed]:
+    """Return ended runs that were not indexed as they are now, newest first."""
+    bound = Bound()
+    source = _runs(database, dead, bound, [_shared(share)])
+    found = database.query(
+        f"SELECT run_id, revision, start_ns, {_SEEN} FROM ({source}) WHERE NOT is_indexed "
+        f"AND status_now != '{Status.RUNNING.value}' "
+        f"ORDER BY start_ns DESC, run_id DESC LIMIT {max(0, limit)}",
+        bound.values,
+    )
+    return [
+        Unindexed(run_id=run_id, revision=revision, start_ns=start_ns, seen=_facts(seen))
+        for run_id, revision, start_ns, *seen in found.rows
+    ]
+
+
+def has_unindexed_runs(database: Database, dead: Collection[str]) -> bool:
+    """Whether there are such runs."""
+    bound = Bound()
+    found = database.query(
+        f"SELECT 1 FROM ({_runs(database, dead, bound, ())}) WHERE NOT is_indexed "
+        f"AND status_now != '{Status.RUNNING.value}' LIMIT 1",
+        bound.values,
+    )
+    return bool(found.rows)
+
+
+def _facts(seen: Sequence[Any]) -> Facts:
+    values: list[Any] = [tuple(value) if isinstance(value, list) else value for value in seen]
+    names = [field.name for field in fields(Facts)]
+    return Facts(**dict(zip(names, values, strict=True)))
+
+
 def revisions(
     database: Database, run_ids_: Sequence[str], dead: Collection[str]
 ) -> dict[str, tuple[int, int]]:
@@ -154,7 +204,8 @@ def _matching(database: Database, query: RunQuery, dead: Collection[str], bound:
     since_ns = _innermost([query.since_ns, *_started(query.where, TimeField.SINCE)], max)
     until_ns = _innermost([query.until_ns, *_started(query.where, TimeField.UNTIL)], min)
     source = _runs(database, dead, bound, bounds(since_ns, until_ns))
-    return f"SELECT * FROM ({source}) WHERE {' AND '.join(_conditions(query, bound))}"
+    conditions = _conditions(query, bound, database.name(TEXTS))
+    return f"SELECT * FROM ({source}) WHERE {' AND '.join(conditions)}"
 
 
 def _innermost(moments: Sequence[int | None], choose: Any) -> int | None:
@@ -172,7 +223,7 @@ def _started(where: Filter | None, field: TimeField) -> list[int]:
     return []
 
 
-def _conditions(query: RunQuery, bound: Bound) -> list[str]:
+def _conditions(query: RunQuery, bound: Bound, texts: str) -> list[str]:
     conditions = ["1"]
     if query.name is not None:
         conditions.append(f"name = {bound.add(query.name, 'String')}")
@@ -188,10 +239,9 @@ def _conditions(query: RunQuery, bound: Bound) -> list[str]:
     if query.until_ns is not None:
         conditions.append(f"start_ns < {bound.number(query.until_ns)}")
     if query.text:
-        text = bound.add(query.text, "String")
-        conditions.append(f"positionCaseInsensitiveUTF8(search, {text}) > 0")
+        conditions.append(condition(Words(Pattern((query.text,))), bound, texts))
     if query.where is not None:
-        conditions.append(condition(query.where, bound))
+        conditions.append(condition(query.where, bound, texts))
     return conditions
 
 

@@ -138,6 +138,8 @@ def load_rows(
     layout: Layout,
     places: Sequence[Place],
     is_living: Callable[[str], bool],
+    *,
+    with_content: bool = False,
 ) -> list[Loaded]:
     """Return what is stored of runs, in this order; nothing of those that have no spans.
 
@@ -146,10 +148,11 @@ def load_rows(
         layout: of its `otel_traces`.
         places: one of the `portions`.
         is_living: whether the recorder with this id lives.
+        with_content: whether inputs and outputs are wanted, too.
     """
     if not places:
         return []
-    recorded = recorded_spans(database, layout, places, with_content=False)
+    recorded = recorded_spans(database, layout, places, with_content=with_content)
     costs = costs_of(database, [place.run_id for place in places])
     loaded = []
     for place in places:

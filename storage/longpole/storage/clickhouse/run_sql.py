@@ -13,6 +13,7 @@ from typing import Final
 from longpole.model.run import Status
 from longpole.storage.clickhouse.ddl import OPEN_START, TOLD
 from longpole.storage.clickhouse.facts import (
+    FOUND_COLUMNS,
     LAST_RANKED_NS,
     NO_START_NS,
     RANK_BITS,
@@ -42,23 +43,45 @@ _PARTS: Final = f"""
     max(rank) AS top_rank,
     {_merged(ROOT_COLUMNS)},
     {_merged(SETTLED_COLUMNS)},
+    {_merged(FOUND_COLUMNS)},
     groupUniqArrayArray(names) AS all_names,
-    groupUniqArrayArray(kinds) AS all_kinds,
-    groupUniqArrayArray(models) AS all_models,
-    groupUniqArrayArray(providers) AS all_providers,
-    groupUniqArrayArray(branches) AS all_branches,
+    groupUniqArrayArray(kinds) AS seen_kinds,
+    groupUniqArrayArray(models) AS seen_models,
+    groupUniqArrayArray(providers) AS seen_providers,
+    groupUniqArrayArray(branches) AS seen_branches,
     groupUniqArrayArray(recorders) AS all_recorders,
-    groupUniqArrayArray(error_types) AS all_error_types,
-    groupUniqArrayArray(error_messages) AS all_error_messages,
-    max(has_retry) AS any_retry,
-    max(has_failed) AS any_failed,
-    max(has_fallback) AS any_fallback,
-    max(has_cache_hit) AS any_cache_hit,
-    max(has_queue) AS any_queue,
+    groupUniqArrayArray(error_types) AS seen_error_types,
+    groupUniqArrayArray(error_messages) AS seen_error_messages,
+    max(has_retry) AS seen_retry,
+    max(has_failed) AS seen_failed,
+    max(has_fallback) AS seen_fallback,
+    max(has_cache_hit) AS seen_cache_hit,
+    max(has_queue) AS seen_queue,
     max(has_unended) AS any_unended
   FROM {{runs}} {{where}}
   GROUP BY run_id
   HAVING begin_ns < {NO_START_NS}"""
+
+_SETS: Final = ("kinds", "models", "providers", "branches", "error_types", "error_messages")
+TRAITS: Final = ("retry", "failed", "fallback", "cache_hit", "queue")
+"""What some span of a run may have, as `found_traits` names it."""
+
+
+def _better(name: str, otherwise: str) -> str:
+    """Return what is known of the root: as found, or else as seen."""
+    return f"multiIf(NOT is_rooted, {otherwise}, is_corrected, told_found_{name}, told_root_{name})"
+
+
+def _sets() -> str:
+    """Return what is known of all spans: as found, or else as seen."""
+    return ",\n    ".join(
+        [f"if(is_corrected, told_found_{name}, seen_{name}) AS all_{name}" for name in _SETS]
+        + [
+            f"if(is_corrected, has(told_found_traits, '{name}'), seen_{name}) AS any_{name}"
+            for name in TRAITS
+        ]
+    )
+
 
 _OF_ROOT: Final = f"""
   SELECT *,
@@ -70,24 +93,31 @@ _OF_ROOT: Final = f"""
     if(is_rooted, bitAnd(top_rank, 1) = 0, has_open) AS is_open,
     if(is_open, NULL, if(is_rooted, told_root_end_ns, until_ns)) AS end_ns,
     if(is_open, NULL, greatest(assumeNotNull(end_ns) - start_ns, 0)) AS wall_ns,
-    if(is_open, {_RUNNING}, if(is_rooted, told_root_status, '{Status.OK.value}')) AS status,
+    if(is_open, {_RUNNING}, if(is_rooted, told_root_status, '{Status.OK.value}')) AS seen_status,
     if(is_rooted, has(dead, told_root_recorder_id), hasAll(dead, all_recorders)) AS is_left,
-    if(status = {_RUNNING} AND is_left, '{Status.LOST.value}', status) AS status_now,
-    if(is_rooted, nullIf(told_root_session_id, ''), NULL) AS session_id,
-    if(is_rooted, nullIf(told_root_user_id, ''), NULL) AS user_id,
-    if(is_rooted, told_root_tags, []) AS tags,
-    arrayStringConcat(
-      arrayFilter(text -> text != '', if(is_rooted,
-        [told_root_name, told_root_error_type, told_root_error_message], [name])), '\\n') AS search,
+    seen_status = {_RUNNING} AND is_left AS is_gone,
     -- Grows by each start and each end that is new; that a recorder died counts too.
-    (span_count + ended_count) * 2 + (status_now = '{Status.LOST.value}') AS revision,
+    (span_count + ended_count) * 2 + is_gone AS revision,
     told_revision = revision AS is_settled,
     if(told_revision = 0 OR isNaN(told_cost_usd), NULL, told_cost_usd) AS cost_usd,
     if(told_revision = 0 OR isNaN(told_speedup_ratio), NULL, told_speedup_ratio) AS speedup_ratio,
     if(told_revision = 0 OR told_tokens < 0, NULL, told_tokens) AS tokens,
     if(told_revision = 0 OR told_retries < 0, NULL, told_retries) AS retries,
     told_is_unpriced AS is_unpriced,
-    status_now = '{Status.LOST.value}' OR (has_open AND (any_unended OR run_id GLOBAL IN (
+    told_indexed_revision = revision AS is_indexed,
+    is_indexed AND told_is_corrected AS is_corrected,
+    if(is_corrected AND NOT is_open AND is_rooted, told_found_status, seen_status) AS status,
+    if(is_gone, '{Status.LOST.value}', status) AS status_now,
+    nullIf({_better("session_id", "''")}, '') AS session_id,
+    nullIf({_better("user_id", "''")}, '') AS user_id,
+    {_better("tags", "[]")} AS tags,
+    {_better("error_type", "''")} AS root_error_type,
+    {_better("error_message", "''")} AS root_error_message,
+    arrayStringConcat(
+      arrayFilter(text -> text != '', [name, root_error_type, root_error_message]), '\\n'
+    ) AS search,
+    {_sets()},
+    is_gone OR (has_open AND (any_unended OR run_id GLOBAL IN (
       SELECT RunId FROM {{open}} FINAL
       WHERE Part = '{OPEN_START}' AND Version = {TOLD} AND has(dead, RecorderId)))) AS any_lost
   FROM ({{parts}})"""

@@ -18,7 +18,9 @@ from longpole.storage.clickhouse.ddl import (
     TRACES,
     VIEWS,
     fill_statement,
+    noted_statement,
     statements,
+    upgrade_statements,
 )
 from longpole.storage.clickhouse.spelling import Layout, layout_of
 
@@ -32,15 +34,19 @@ def existing(database: Database) -> dict[str, str]:
     return {row[0]: row[1] for row in found.rows}
 
 
-def check_schema(database: Database, tables: dict[str, str]) -> None:
-    """Refuse tables of a newer Longpole.
+def checked_schema(database: Database, tables: dict[str, str]) -> int | None:
+    """Return the version of our tables, `None` where there are none yet or it is not told.
 
     Raises:
         NewerSchemaError: the database was written by one.
     """
-    told = re.fullmatch(rf"{COMMENT}(\d+)", tables.get(RUNS, ""))
-    if told is not None and int(told[1]) > SCHEMA:
+    comment = tables.get(f"{RUNS}_local") or tables.get(RUNS, "")
+    told = re.fullmatch(rf"{COMMENT}(\d+)", comment)
+    if told is None:
+        return None
+    if int(told[1]) > SCHEMA:
         raise NewerSchemaError(database.address.shown, int(told[1]), SCHEMA)
+    return int(told[1])
 
 
 def missing(tables: dict[str, str]) -> list[str]:
@@ -60,14 +66,20 @@ def set_up(database: Database, *, makes: bool) -> Layout | None:
         NotAStoreError: `otel_traces` is not the Collector's.
     """
     tables = existing(database)
-    check_schema(database, tables)
+    schema = checked_schema(database, tables)
+    is_old = schema is not None and schema < SCHEMA
     lacking = missing(tables)
     if lacking and not makes and TRACES not in tables:
         return None
     if TRACES in tables:
         _layout(database)
-    if lacking:
+    if is_old:
+        for statement in upgrade_statements(database.address, schema or 0):
+            database.command(statement)
+    if lacking or is_old:
         _make(database, is_filled=TRACES in tables and RUNS not in tables)
+    if is_old:
+        database.command(noted_statement(database.address))
     return _layout(database)
 
 

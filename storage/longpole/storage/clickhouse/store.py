@@ -25,6 +25,7 @@ from longpole.model.errors import (
 from longpole.model.run import Run
 from longpole.storage.alive import living, note_own
 from longpole.storage.clickhouse import (
+    indexing,
     ledger,
     lists,
     load,
@@ -59,6 +60,7 @@ from longpole.storage.store import (
 )
 
 _CANDIDATES: Final = 1_000
+_INDEXED_AT_ONCE: Final = 500
 _FIRST_TAKE_IN_S: Final = 10.0
 _TAKE_IN_S: Final = 0.25
 _EMPTY_PAGE: Final = RunPage(rows=(), total=0)
@@ -225,12 +227,26 @@ class ClickHouseStore:
         )
 
     def has_unindexed_runs(self) -> bool:
-        """Return false: filters ask the tables themselves, and there is nothing beside them."""
-        return False
+        """Whether there are ended runs whose words and other tools' spans nobody looked at yet."""
+        if self._seen_layout() is None:
+            return False
+        return lists.has_unindexed_runs(self._database, self._dead())
 
-    def index_runs(self, limit: int) -> int:
-        """Do nothing, for the same reason."""
-        return 0
+    def index_runs(self, limit: int, share: Share = ALL_RUNS) -> int:
+        """Make up to `limit` ended runs quick to find, newest first; return how many."""
+        self._check_writable()
+        layout = self._layout_to_write()
+        indexed = 0
+        while indexed < limit:
+            some = min(_INDEXED_AT_ONCE, limit - indexed)
+            waiting = lists.unindexed_runs(self._database, self._dead(), some, share)
+            indexing.index_runs(
+                self._database, layout, waiting, cache(self._is_living), now_ns=self._clock_ns()
+            )
+            indexed += len(waiting)
+            if len(waiting) < some:
+                break
+        return indexed
 
     def receipts(self, destination: str, run_ids: Iterable[str]) -> Mapping[str, Receipt]:
         """Return what the ledger says of these runs; those that were never sent are left out."""

@@ -52,12 +52,17 @@ def _row(summary: RunSummary, start_ns: int, now_ns: int) -> tuple[Any, ...]:
     costs = {span_id: list(cost) for span_id, cost in summary.costs.items()}
     return (
         summary.run_id,
-        max(0, min(moment(start_ns) // _HOUR_NS * 3600, 2**32 - 1)),
+        hour_s(start_ns),
         now_ns,
         *_settled(summary),
         plain_json(dict(summary.run_object)),
         orjson.dumps(costs).decode(),
     )
+
+
+def hour_s(start_ns: int) -> int:
+    """Return the hour that a run belongs to, in seconds since the epoch."""
+    return max(0, min(moment(start_ns) // _HOUR_NS * 3600, 2**32 - 1))
 
 
 def _settled(summary: RunSummary) -> tuple[Any, ...]:

@@ -17,10 +17,12 @@ from longpole.model.errors import UnsupportedByStoreError
 from longpole.storage.clickhouse.connection import Database
 from longpole.storage.clickhouse.ddl import (
     EXPORTS,
+    INDEX,
     OPEN,
     OWN_TABLES,
     RUNS,
     SUMMARIES,
+    TEXTS,
     TRACES,
 )
 from longpole.storage.clickhouse.facts import run_id_sql
@@ -30,7 +32,14 @@ from longpole.storage.store import StoreSize
 RUNS_AT_ONCE: Final = 1_000
 
 _WAITING: Final = "SETTINGS mutations_sync = 2"
-_RUN_COLUMN: Final = {RUNS: "run_id", SUMMARIES: "run_id", EXPORTS: "run_id", OPEN: "RunId"}
+_RUN_COLUMN: Final = {
+    RUNS: "run_id",
+    SUMMARIES: "run_id",
+    INDEX: "run_id",
+    TEXTS: "run_id",
+    EXPORTS: "run_id",
+    OPEN: "RunId",
+}
 _CONTENT: Final = (
     semconv.INPUT_VALUE,
     semconv.INPUT_MIME_TYPE,
@@ -83,6 +92,11 @@ def delete_contents(database: Database, run_ids: Sequence[str]) -> int:
         values,
     )
     if spans:
+        database.command(
+            f"ALTER TABLE {database.name(TEXTS)} DELETE "
+            f"WHERE run_id IN {{ids:Array(String)}} {_WAITING}",
+            {"ids": list(run_ids)},
+        )
         _mark_changed(database, run_ids)
     return int(spans)
 
