@@ -5,7 +5,10 @@ Source: clickhouseexporter v0.100 (July 2024), v0.120 (2025) and 2bf6b9e1 (2026)
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import orjson
 
 _BEFORE_SCOPE = """
     Timestamp DateTime64(9) CODEC(Delta, ZSTD(1)),
@@ -103,3 +106,62 @@ def span(number: int, parent: int | None, **told: Any) -> tuple[Any, ...]:
         ["" for _ in links],
         [{} for _ in links],
     )
+
+
+def rows_of(path: Path) -> list[tuple[Any, ...]]:
+    """The rows that the exporter makes of a file of OTLP JSON."""
+    return [
+        _row(told, _texts(resource["resource"].get("attributes", [])))
+        for line in path.read_bytes().splitlines()
+        for resource in orjson.loads(line)["resourceSpans"]
+        for scope in resource["scopeSpans"]
+        for told in scope["spans"]
+    ]
+
+
+_SPAN_KINDS = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
+_CODES = ("Unset", "Ok", "Error")
+
+
+def _row(told: dict[str, Any], resource: dict[str, str]) -> tuple[Any, ...]:
+    start_ns, end_ns = (int(told[f"{which}TimeUnixNano"]) for which in ("start", "end"))
+    events = told.get("events", [])
+    status = told.get("status", {})
+    return (
+        start_ns,
+        told["traceId"],
+        told["spanId"],
+        told.get("parentSpanId", ""),
+        told["name"],
+        _SPAN_KINDS[told.get("kind", 0)],
+        resource.get("service.name", ""),
+        resource,
+        _texts(told.get("attributes", [])),
+        end_ns - start_ns,
+        _CODES[status.get("code", 0)],
+        status.get("message", ""),
+        [int(event["timeUnixNano"]) for event in events],
+        [event["name"] for event in events],
+        [_texts(event.get("attributes", [])) for event in events],
+        *([], [], [], []),
+    )
+
+
+def _texts(attributes: list[dict[str, Any]]) -> dict[str, str]:
+    return {one["key"]: _text(_value(one["value"])) for one in attributes}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _value(told: dict[str, Any]) -> Any:
+    ((kind, value),) = told.items()
+    match kind:
+        case "arrayValue":
+            return [_value(one) for one in value.get("values", [])]
+        case "kvlistValue":
+            return {one["key"]: _value(one["value"]) for one in value.get("values", [])}
+        case "intValue":
+            return int(value)
+    return value

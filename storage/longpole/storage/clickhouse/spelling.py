@@ -20,6 +20,7 @@ import orjson
 from longpole.model import semconv
 from longpole.model.errors import NotAStoreError
 from longpole.model.run import Kind, Status
+from longpole.storage.exchange.dialects.values import integer
 from longpole.storage.exchange.foreign import (
     CONSUMER,
     EXCEPTION_MESSAGE,
@@ -232,6 +233,9 @@ _FLAGS: Final = frozenset(
     }
 )
 
+_LANGGRAPH_STEP: Final = ".langgraph_step"
+"""How the attribute ends in which tools hand on the number of a superstep."""
+
 
 def kind_number(row: Mapping[str, Any]) -> int:
     """Return OpenTelemetry's number of a row's span kind; 0 where it makes no difference."""
@@ -302,6 +306,9 @@ def _guessed(key: str, text: str) -> Any:
         return text == "true" if text in ("true", "false") else text
     if key == semconv.LONGPOLE_AFTER:
         return _list(text)
+    if key.endswith(_LANGGRAPH_STEP):
+        step = integer(text)
+        return text if step is None else step
     if key == semconv.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK:
         try:
             return float(text)
