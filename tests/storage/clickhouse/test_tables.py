@@ -5,6 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.connection
 import re
+import socket
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -258,14 +262,62 @@ def test_what_is_recorded_while_the_server_is_away_comes_when_it_is_back(engine:
 def test_a_wrong_password_is_an_error_that_does_not_tell_the_right_one(engine: Engine) -> None:
     url = server_url(engine, "any").replace("longpole:", "longpole:x")
 
-    with pytest.raises(StoreUnavailableError, match="Authentication failed") as caught:
+    with pytest.raises(
+        StoreUnavailableError, match=r"let in user .*Authentication failed"
+    ) as caught:
         open_store(url, mode="read")
     assert PASSWORD not in str(caught.value)
 
 
-def test_a_server_that_is_not_there_is_an_error_with_its_address() -> None:
-    with pytest.raises(StoreUnavailableError, match=r"clickhouse://127\.0\.0\.1:9/x"):
-        open_store("clickhouse://127.0.0.1:9/x", mode="read")
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("127.0.0.1:9", "127.0.0.1:9 says connection refused; check that ClickHouse runs there"),
+        ("no-host.invalid", "no host 'no-host.invalid' is known; check the host in the store's"),
+    ],
+)
+def test_a_server_that_is_not_there_is_told_in_one_line_without_the_password(
+    place: str, told: str
+) -> None:
+    url = f"clickhouse://ann:s3cr3t@{place}/x"
+    for command in (["runs"], ["worker", "--once"]):
+        line = [sys.executable, "-m", "longpole.dashboard.cli", *command, "--store", url]
+        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
+
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.count("\n") == 1
+        assert told in done.stderr
+        assert done.stderr.startswith(f"error: store 'clickhouse://{place}")
+        assert "s3cr3t" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"HTTP/1.0 400 Bad Request\r\n\r\nPort 1 is for clickhouse-client program", "8123 unless"),
+        (b"HTTP/1.0 404 Not Found\r\n\r\nnothing here", "check that this is the port"),
+        (b"", "closed the connection without an answer"),
+    ],
+)
+def test_a_port_that_is_another_one_is_told(answer: bytes, told: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        answering = threading.Thread(target=_answer_all, args=(other, answer))
+        answering.start()
+        with pytest.raises(StoreUnavailableError, match=told):
+            open_store(f"clickhouse://127.0.0.1:{other.getsockname()[1]}/x", mode="read")
+        other.shutdown(socket.SHUT_RDWR)
+        answering.join()
+
+
+def _answer_all(other: socket.socket, answer: bytes) -> None:
+    while True:
+        try:
+            connection, _ = other.accept()
+        except OSError:
+            return
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(answer)
 
 
 def test_small_inserts_are_left_to_the_server_to_gather(engine: Engine) -> None:

@@ -17,23 +17,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from longpole.model.errors import (
-    MissingExtraError,
-    MissingTableError,
-    StoreError,
-    StoreUnavailableError,
-)
+from longpole.model.errors import MissingExtraError, StoreUnavailableError
 from longpole.storage.clickhouse.address import Address
+from longpole.storage.clickhouse.refusals import ANSWER_S, CONNECT_S, errors_of
 
-_CONNECT_S: Final = 5
-_ANSWER_S: Final = 300
 _ASYNC_ROWS: Final = 1_000
 """Inserts of fewer rows are left to the server to put together with those of others."""
-# Codes of ErrorCodes.cpp: what is not there yet.
-_NO_DATABASE: Final = 81
-_NO_TABLE: Final = 60
-# How chDB says that its folder is another process's.
-_TAKEN: Final = "Unable to open the chdb engine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +220,8 @@ def open_client(address: Address) -> Any:
         username=address.user,
         password=address.password,
         secure=address.is_secure,
-        connect_timeout=_CONNECT_S,
-        send_receive_timeout=_ANSWER_S,
+        connect_timeout=CONNECT_S,
+        send_receive_timeout=ANSWER_S,
         autogenerate_session_id=False,
         form_encode_query_params=True,
         client_name="longpole",
@@ -246,33 +235,3 @@ def _open_chdb(address: Address, clickhouse_connect: Any) -> Any:
         return clickhouse_connect.get_client(interface="chdb", path=str(address.folder))
     except ImportError as error:
         raise MissingExtraError("a chDB store", "chdb", "chdb") from error
-
-
-@contextlib.contextmanager
-def errors_of(address: Address) -> Iterator[None]:
-    """Turn errors of the client and of the server into `StoreError`s."""
-    try:
-        yield
-    except StoreError:
-        raise
-    except OSError as error:
-        raise StoreUnavailableError(f"store {address.shown!r} cannot be used: {error}") from error
-    except Exception as error:
-        if not type(error).__module__.startswith("clickhouse_connect"):
-            raise
-        raise _store_error(error, address) from error
-
-
-def _store_error(error: Exception, address: Address) -> StoreError:
-    text = _first_line(str(error))
-    code = getattr(error, "code", None)
-    if code in (_NO_TABLE, _NO_DATABASE):
-        return MissingTableError(f"store {address.shown!r} has no such table: {text}")
-    if _TAKEN in text and address.folder is not None:
-        text += "; one process at a time can use a chDB folder, use a server for several"
-    return StoreUnavailableError(f"store {address.shown!r} cannot do this: {text}")
-
-
-def _first_line(text: str) -> str:
-    line = text.strip().partition("\n")[0]
-    return line if len(line) <= 500 else f"{line[:500]}…"
