@@ -102,6 +102,18 @@ def test_runs_can_be_filtered_and_ordered(store: Path) -> None:
     assert len(panels) == 6
 
 
+@pytest.mark.parametrize(
+    ("text", "name"), [("failed to parse", "enrich-lead"), ("to BERGEN", "ferry-help-desk")]
+)
+def test_a_text_is_looked_for_as_free_text_of_a_filter_is(
+    store: Path, text: str, name: str
+) -> None:
+    told = as_json("runs", "--text", text, store=store)["runs"]
+
+    assert {run["name"] for run in told} == {name}
+    assert told == as_json("runs", f'"{text}"', store=store)["runs"]
+
+
 def test_a_run_is_named_by_a_prefix_or_last(store: Path) -> None:
     newest = runs_in(store)[0].run_id
 

@@ -47,7 +47,10 @@ _POLES_MAX_SPANS: Final = 2_000
     multiple=True,
     help="Only runs that ended so; may be given several times.",
 )
-@click.option("--text", help="Only runs with this text in their name or error.")
+@click.option(
+    "--text",
+    help="Only runs with this text in their name or error, or as words in an input or output.",
+)
 @click.option(
     "--order",
     type=click.Choice([order.value for order in RunOrder]),
@@ -97,7 +100,7 @@ def _looked_up(store: Store, query: RunQuery, now_ns: int) -> tuple[RunPage, lis
     book = price_book()
     if not is_all_settled(store):
         # Everything must be settled before it can be ordered or chosen by what was computed.
-        by_start = query.order is RunOrder.START and query.where is None
+        by_start = query.order is RunOrder.START and query.where is None and not query.text
         limit = query.limit if by_start else EVERY_RUN
         settle_where_possible(store.url, book=book, now_ns=now_ns, limit=limit)
     page = store.list_runs(query)
