@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from mcp import Client, StdioServerParameters
 
 from longpole.dashboard.agent.server import Tools, build_server
+from longpole.dashboard.cli.main import main
 from longpole.dashboard.settle import look_at
 from longpole.model.pricing import PriceBook
 from longpole.storage import RunQuery, open_store
@@ -45,6 +48,18 @@ def test_runs_are_found_by_filter_and_order(demo: Path) -> None:
     assert (found["matching"], found["runs"][0]["chain"]) == (1, "stock-agent")
     walls = [run["wall_ms"] for run in _called(demo, "find_runs", order="wall")["runs"]]
     assert walls == sorted(walls, reverse=True)
+
+
+def test_an_agent_finds_the_runs_that_the_command_line_lists(demo: Path) -> None:
+    found = _called(demo, "find_runs", filter="has:retry OR status:error", order="cost")
+    arguments = ["runs", "has:retry OR status:error", "--order", "cost", "--json"]
+    listed = CliRunner().invoke(main, [*arguments, "--store", str(demo)])
+    runs = json.loads(listed.stdout)["runs"]
+
+    assert len(runs) == found["matching"] > 0
+    assert [(run["run_id"], run["status"]) for run in found["runs"]] == [
+        (run["run_id"], run["status"]) for run in runs
+    ]
 
 
 def test_why_slow_tells_path_branches_and_what_is_worth_shortening(demo: Path) -> None:

@@ -22,12 +22,12 @@ from longpole.analysis import compare
 from longpole.analysis.chain import analyse_chain
 from longpole.analysis.compare_sets import compare_sets
 from longpole.dashboard.agent.answers import difference, run_brief, why_slow
-from longpole.dashboard.documents import run_object
+from longpole.dashboard.listing import looked_up
 from longpole.dashboard.many_documents import chain_document, chains_document, set_document
 from longpole.dashboard.prices import price_book
 from longpole.dashboard.sampled import Sampled, chain_named, sampled
 from longpole.dashboard.set_difference import set_verdict
-from longpole.dashboard.settle import EVERY_RUN, look_at, settle_where_possible
+from longpole.dashboard.settle import look_at
 from longpole.dashboard.supposing import Question, suppose
 from longpole.dashboard.supposition import verdict, verdict_of_all
 from longpole.dashboard.what_if_document import what_if_document
@@ -90,18 +90,10 @@ class Tools:
             limit: how many, at most 100.
         """
         with self._opened() as store:
-            book, now_ns = price_book(), time.time_ns()
-            settle_where_possible(store.url, book=book, now_ns=now_ns, limit=EVERY_RUN)
             query = RunQuery(
                 where=_where(filter), order=_order(order), limit=max(1, min(limit, 100))
             )
-            page = store.list_runs(query)
-            objects = [
-                row.summary
-                if row.summary is not None and row.is_settled
-                else run_object(look_at(store, row.run_id, book=book, now_ns=now_ns))
-                for row in page.rows
-            ]
+            page, objects = looked_up(store, query, book=price_book(), now_ns=time.time_ns())
         return {"matching": page.total, "runs": [run_brief(one) for one in objects]}
 
     def why_slow(self, run: str = "last") -> Json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import click
 from rich.text import Text
@@ -16,16 +16,12 @@ from longpole.dashboard.cli.marks import STATUS_MARKS, STATUS_STYLES
 from longpole.dashboard.cli.options import json_option, parsed_filter, store_option, write_json
 from longpole.dashboard.cli.table import Column, column, table
 from longpole.dashboard.cli.terminal import console
-from longpole.dashboard.documents import run_object
+from longpole.dashboard.listing import Object, looked_up
 from longpole.dashboard.prices import price_book
 from longpole.dashboard.sentence import long_pole
-from longpole.dashboard.settle import EVERY_RUN, is_all_settled, look_at, settle_where_possible
-from longpole.model.pricing import PriceBook
 from longpole.model.run import Status
-from longpole.storage import RunOrder, RunPage, RunQuery, RunRow, Store, open_store
+from longpole.storage import RunOrder, RunPage, RunQuery, Store, open_store
 from longpole.storage.urls import shown_url
-
-Object = Mapping[str, Any]
 
 _ID_DIGITS: Final = 8
 _POLES_SHOWN: Final = 50
@@ -85,7 +81,7 @@ def runs(
     now_ns = time.time_ns()
     opened = open_store(store, mode="read")
     try:
-        page, objects = _looked_up(opened, query, now_ns)
+        page, objects = looked_up(opened, query, book=price_book(), now_ns=now_ns)
         if as_json:
             write_json({"runs": objects})
         elif objects:
@@ -94,25 +90,6 @@ def runs(
             _print_nothing(opened, page)
     finally:
         opened.close()
-
-
-def _looked_up(store: Store, query: RunQuery, now_ns: int) -> tuple[RunPage, list[Object]]:
-    book = price_book()
-    if not is_all_settled(store):
-        # Everything must be settled before it can be ordered or chosen by what was computed.
-        by_start = query.order is RunOrder.START and query.where is None and not query.text
-        limit = query.limit if by_start else EVERY_RUN
-        settle_where_possible(store.url, book=book, now_ns=now_ns, limit=limit)
-    page = store.list_runs(query)
-    return page, [_object(store, row, book, now_ns) for row in page.rows]
-
-
-def _object(store: Store, row: RunRow, book: PriceBook, now_ns: int) -> Object:
-    """Return a row's run object; computed now for a run that is still changing."""
-    if row.summary is not None and row.is_settled:
-        # A run that was running when it was settled may have been lost since.
-        return {**row.summary, "status": row.status.value}
-    return run_object(look_at(store, row.run_id, book=book, now_ns=now_ns))
 
 
 def _long_poles(
