@@ -19,7 +19,7 @@ from longpole.storage.run_events import events_from_run
 from longpole.storage.writer import Writer
 from tests.strategies import any_runs, as_stored, recorded_runs
 
-ME = Recorder(recorder_id="a" * 16, pid=1, host="here")
+ME = Recorder(recorder_id="d" * 16, pid=1, host="here")
 
 _counter = iter(range(10**9))
 

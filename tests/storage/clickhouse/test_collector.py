@@ -98,7 +98,7 @@ def test_own_runs_go_into_a_table_of_the_collector(
 ) -> None:
     database.command(GENERATIONS[generation].replace("{name}", database.name("otel_traces")))
     store = open_store(database.address.url, mode="write")
-    me = Recorder(recorder_id="a" * 16, pid=1, host="here")
+    me = Recorder(recorder_id="d" * 16, pid=1, host="here")
     start = SpanStart(
         run_id="b" * 32,
         trace_id="c" * 32,

@@ -38,7 +38,7 @@ from tests.small_runs import bare_run
 from tests.storage.clickhouse.server import PASSWORD, Engine, new_database, server_url
 from tests.strategies import BEGIN_NS
 
-ME = Recorder(recorder_id="a" * 16, pid=1, host="here")
+ME = Recorder(recorder_id="d" * 16, pid=1, host="here")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from longpole.storage.exchange.parcel import Refused
 from tests.strategies import as_stored, json_values
 
 FILES = Path(__file__).parent.parent / "files" / "dialects"
-ME = Recorder(recorder_id="a" * 16, pid=1, host="here")
+ME = Recorder(recorder_id="d" * 16, pid=1, host="here")
 NOW_NS = 1_900_000_000_000_000_000
 MODEL = "gpt-4o-mini-2024-07-18"
 

@@ -18,7 +18,7 @@ from longpole.storage.exchange.jaeger import read_jaeger
 from longpole.storage.exchange.parcel import Refused
 from tests.strategies import json_values
 
-ME = Recorder(recorder_id="a" * 16, pid=1, host="here")
+ME = Recorder(recorder_id="d" * 16, pid=1, host="here")
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 BEGIN_US = 1_790_000_000_000_000
 

@@ -38,7 +38,7 @@ from longpole.tracer import LongpoleHandler
 from longpole.tracer.demo import run_scenes
 from tests.strategies import BEGIN_NS, any_runs, as_stored, json_values, recorded_runs
 
-ME = Recorder(recorder_id="a" * 16, pid=1, host="here")
+ME = Recorder(recorder_id="d" * 16, pid=1, host="here")
 NOW_NS = BEGIN_NS + 10**12
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
