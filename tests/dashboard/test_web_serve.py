@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import json
 import socket
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
 from longpole.dashboard.web.headers import CONTENT_SECURITY_POLICY
-from longpole.dashboard.web.serve import DEFAULT_PORT, HOST, pick_port
+from longpole.dashboard.web.serve import DEFAULT_PORT, HOST, free_ports
 from longpole.model.errors import PortTakenError
 
 
@@ -21,7 +26,7 @@ def taken_port() -> Iterator[int]:
 
 def test_a_taken_port_that_was_asked_for_is_refused_by_name(taken_port: int) -> None:
     with pytest.raises(PortTakenError, match=f"port {taken_port} is taken") as refusal:
-        pick_port(taken_port)
+        next(free_ports(taken_port))
 
     assert "--port" in str(refusal.value)
 
@@ -31,7 +36,7 @@ def test_a_port_that_was_freed_is_taken_as_asked(taken_port: int) -> None:
         probe.bind((HOST, 0))
         free: int = probe.getsockname()[1]
 
-    assert pick_port(free) == free
+    assert next(free_ports(free)) == free
 
 
 def test_the_default_port_gives_way_when_it_is_taken() -> None:
@@ -43,7 +48,66 @@ def test_the_default_port_gives_way_when_it_is_taken() -> None:
         except OSError:
             pass  # somebody else holds it, which serves as well
 
-        assert pick_port(None) > DEFAULT_PORT
+        assert next(free_ports(None)) > DEFAULT_PORT
+
+
+LOST_RACE = """
+import sys
+from longpole.dashboard.web import serve
+
+serve.DEFAULT_PORT = int(sys.argv.pop(1))
+found_free, asked = serve._is_free, []
+
+def was_free_a_moment_ago(port):
+    asked.append(port)
+    return asked == [serve.DEFAULT_PORT] or found_free(port)
+
+serve._is_free = was_free_a_moment_ago
+sys.exit(serve.main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def dashboards(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts real servers, and ends them."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*program: str) -> subprocess.Popen[str]:
+        options = ["--store", str(tmp_path / "runs.db"), "--no-browser", "--json"]
+        line = [sys.executable, *program, *options]
+        started.append(subprocess.Popen(line, stdout=PIPE, stderr=PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+        one.communicate()
+
+
+def _port_of(process: subprocess.Popen[str]) -> int:
+    assert process.stdout is not None
+    return int(json.loads(process.stdout.readline())["address"].rpartition(":")[2])
+
+
+def test_a_port_that_was_lost_while_starting_gives_way_to_the_next_one(
+    taken_port: int, dashboards: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = dashboards("-c", LOST_RACE, str(taken_port))
+    port = _port_of(process)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+
+    assert port > taken_port
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_two_dashboards_that_start_at_once_get_a_port_each(
+    dashboards: Callable[..., subprocess.Popen[str]],
+) -> None:
+    both = [dashboards("-m", "longpole.dashboard.web") for _ in range(2)]
+    ports = {_port_of(process) for process in both}
+
+    assert len(ports) == 2
 
 
 def test_the_policy_lets_the_page_talk_to_its_own_server_only() -> None:

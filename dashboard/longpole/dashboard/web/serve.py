@@ -14,10 +14,10 @@ import signal
 import socket
 import sys
 import webbrowser
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -34,6 +34,13 @@ DEFAULT_PORT = 8765
 _PORTS_TO_TRY = 50
 APP = Path(__file__).with_name("app.py")
 
+# What Streamlit says, and where, of a port that it cannot bind and of being given another one; that
+# is no trouble here.
+_OTHER_PORT = {
+    "streamlit.web.server.starlette.starlette_server": "Port %s is not available",
+    "streamlit.config": "An update to the [server] config option section was detected.",
+}
+
 _log = logging.getLogger("longpole")
 
 
@@ -45,30 +52,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.environ[LONGPOLE_STORE] = options.store
         store_url = read_settings().store
         check_url(store_url)
-        port = pick_port(options.port)
+        _serve_on_some(
+            free_ports(options.port),
+            shown_url(store_url),
+            opens_browser=not options.no_browser,
+            as_json=options.json,
+        )
     except LongpoleError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, SettingsError) else 1
-    _serve(shown_url(store_url), port, opens_browser=not options.no_browser, as_json=options.json)
     return 0
 
 
-def pick_port(wanted: int | None) -> int:
-    """Return a free port: the wanted one, or the first free one from `DEFAULT_PORT` on.
+def free_ports(wanted: int | None) -> Iterator[int]:
+    """Yield ports that are free when they are asked for: the wanted one, or from `DEFAULT_PORT` on.
 
     Raises:
-        PortTakenError: the wanted port is taken, or too many are.
+        PortTakenError: there are no more.
     """
     if wanted is not None:
-        if not _is_free(wanted):
-            raise PortTakenError(
-                f"port {wanted} is taken on {HOST}; name another one, "
-                "or leave --port away to get a free one"
-            )
-        return wanted
+        if _is_free(wanted):
+            yield wanted
+        raise PortTakenError(
+            f"port {wanted} is taken on {HOST}; name another one, "
+            "or leave --port away to get a free one"
+        )
     for port in range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TO_TRY):
         if _is_free(port):
-            return port
+            yield port
     raise PortTakenError(
         f"ports {DEFAULT_PORT} to {DEFAULT_PORT + _PORTS_TO_TRY - 1} are all taken; "
         "name a free one with --port"
@@ -103,10 +114,29 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _serve(store_url: str, port: int, *, opens_browser: bool, as_json: bool) -> None:
+def _serve_on_some(
+    ports: Iterable[int], store_url: str, *, opens_browser: bool, as_json: bool
+) -> None:
+    """Serve until interrupted on the first port that can be had.
+
+    Streamlit binds the port itself, a second after it was found free; who started meanwhile may
+    have it by then.
+    """
+    for logger in _OTHER_PORT:
+        logging.getLogger(logger).addFilter(_is_trouble)
+    for port in ports:
+        if _serve(store_url, port, opens_browser=opens_browser, as_json=as_json):
+            return
+
+
+def _serve(store_url: str, port: int, *, opens_browser: bool, as_json: bool) -> bool:
+    """Serve until interrupted; return false if the port was taken by the time it was bound."""
+    started = Event()
     app = st.App(
         APP,
-        lifespan=_announcement(store_url, port, opens_browser=opens_browser, as_json=as_json),
+        lifespan=_announcement(
+            store_url, port, started, opens_browser=opens_browser, as_json=as_json
+        ),
         middleware=[Middleware(SecurityHeaders)],
         on_script_error=_show_error,
     )
@@ -115,7 +145,17 @@ def _serve(store_url: str, port: int, *, opens_browser: bool, as_json: bool) -> 
     # The server hands a signal on when it has shut down; that is then the end, not an accident.
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
-    app.run(config=_config(port))
+    try:
+        app.run(config=_config(port))
+    except SystemExit:
+        if started.is_set() or _is_free(port):
+            raise
+        return False
+    return True
+
+
+def _is_trouble(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(_OTHER_PORT[record.name])
 
 
 def _exit(_signal: int, _frame: FrameType | None) -> NoReturn:
@@ -138,7 +178,9 @@ def _config(port: int) -> dict[str, Any]:
     }
 
 
-def _announcement(store_url: str, port: int, *, opens_browser: bool, as_json: bool) -> Any:
+def _announcement(
+    store_url: str, port: int, started: Event, *, opens_browser: bool, as_json: bool
+) -> Any:
     address = f"http://{HOST}:{port}"
     told = f"Longpole  {store_url}  {address}"
     if as_json:
@@ -146,6 +188,7 @@ def _announcement(store_url: str, port: int, *, opens_browser: bool, as_json: bo
 
     @asynccontextmanager
     async def announce(_app: st.App) -> AsyncIterator[dict[str, Any] | None]:
+        started.set()
         print(told, flush=True)
         if opens_browser:
             # The socket listens already; the browser may take its time to start.
