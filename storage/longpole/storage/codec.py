@@ -202,18 +202,36 @@ def as_decoded(event: SpanEvent) -> SpanEvent:
         and type(moment_ns) is int
         and moment_ns in _INT64
         and all(map(_is_text, texts))
-        and all(map(_is_text, attributes))
-        and all(map(_is_simple, attributes.values()))
+        and _are_simple(attributes)
     )
     return event if is_same else decode(encode(event))
 
 
 def plain_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the same as `plain`, faster where most values are short and simple already."""
+    if _are_simple(attributes):
+        return dict(attributes)
     return {
         key if key.isascii() else _text(key): value if _is_simple(value) else plain(value)
         for key, value in attributes.items()
     }
+
+
+def _are_simple(attributes: Mapping[str, Any]) -> bool:
+    """Whether `plain` changes nothing; all written out, for it is asked of every attribute."""
+    for key, value in attributes.items():
+        if type(key) is not str or not (key.isascii() or _is_text(key)):
+            return False
+        kind = type(value)
+        if kind is str:
+            if not (value.isascii() or _is_text(value)):
+                return False
+        elif kind is int:
+            if value not in _INT64:
+                return False
+        elif value is not None and kind is not bool:
+            return False
+    return True
 
 
 def _is_simple(value: object) -> bool:

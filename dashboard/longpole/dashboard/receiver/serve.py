@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import ipaddress
 import json
 import os
@@ -34,6 +35,7 @@ DEFAULT_PORT: Final = 4318
 _MIB: Final = 2**20
 _LAST_REQUESTS_S: Final = 10
 """Longest time that requests under way may take once the receiver is told to stop."""
+_OBJECTS_A_COLLECTION: Final = 50_000
 _KEEP_ALIVE_S: Final = 75
 """Senders send every few seconds; a connection must not be closed just when they do."""
 
@@ -90,8 +92,19 @@ def _serve(options: argparse.Namespace) -> None:
         # The server hands a signal on when it has shut down; that is then the end, no accident.
         signal.signal(signal.SIGTERM, _exit)
         signal.signal(signal.SIGINT, _exit)
+        _spare_the_collector()
         with contextlib.suppress(SystemExit):
             uvicorn.Server(_config(app)).run(sockets=[listening])
+
+
+def _spare_the_collector() -> None:
+    """Look for garbage more seldom, and never through what is there for good.
+
+    Spans come as thousands of small objects that go all at once when their request is stored.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_A_COLLECTION)
 
 
 def _exit(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -97,7 +97,7 @@ class HandOvers:
             if kind == PRODUCER and isinstance(span, ForeignSpan):
                 self._producers.add((span.trace_id, span.span_id))
         for span, kind in spans:
-            if isinstance(span, ForeignSpan) and kind == CONSUMER:
+            if kind == CONSUMER and isinstance(span, ForeignSpan):
                 parent = (span.trace_id, span.parent_span_id or "")
                 yield replace(span, is_detached=True) if parent in self._producers else span
             else:

@@ -17,6 +17,7 @@ from longpole.model.run import Kind
 from longpole.storage.codec import plain
 
 _ROLES: Final = {"user": "human", "assistant": "ai"}
+_PLAIN: Final = frozenset({"role", "content"})
 _KEPT: Final = frozenset({"content", "name", "id", "tool_calls", "tool_call_id", "status"})
 
 
@@ -109,6 +110,9 @@ def _choice(choices: Sequence[Any]) -> Any:
 
 def _message(message: Any) -> Any:
     held = _object(message)
+    if held.keys() == _PLAIN and type(held["role"]) is str and type(held["content"]) is str:
+        # Nearly all are so.
+        return {"role": _ROLES.get(held["role"], held["role"]), "content": held["content"]}
     told = _object(held.get("kwargs")) or held
     role = told.get("type") if "kwargs" in held else told.get("role") or told.get("type")
     if not isinstance(role, str):

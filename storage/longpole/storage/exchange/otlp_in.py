@@ -192,12 +192,11 @@ def _spans_of_request(request: ExportTraceServiceRequest, where: str) -> Iterato
 
 def _from_message(span: OtlpSpan, shared: Mapping[str, Any]) -> ForeignSpan:
     exception, first_token_ns = _from_events(span.events) if span.events else ({}, None)
+    parent_id = span.parent_span_id
     return ForeignSpan(
         trace_id=_id(span.trace_id, 16, "trace id"),
         span_id=_id(span.span_id, 8, "span id"),
-        parent_span_id=_id(span.parent_span_id, 8, "parent span id")
-        if any(span.parent_span_id)
-        else None,
+        parent_span_id=_id(parent_id, 8, "parent span id") if parent_id.strip(b"\0") else None,
         name=span.name,
         start_ns=_start(span.start_time_unix_nano),
         end_ns=_moment(span.end_time_unix_nano, "end time"),
@@ -227,7 +226,7 @@ def _link(span: OtlpSpan) -> str | None:
 
 
 def _id(value: bytes, size: int, what: str) -> str:
-    if len(value) == size and any(value):
+    if len(value) == size and value.strip(b"\0"):
         return value.hex()
     return hex_id(value.hex(), 2 * size, what)
 
@@ -245,13 +244,13 @@ def _moment(value: object, what: str) -> int | None:
 
 
 def _values(attributes: Iterable[KeyValue], depth: int = 0) -> dict[str, Any]:
-    return {told.key: _value(told.value, depth) for told in attributes}
+    # Nearly all are text, and asking for the kind costs more than looking.
+    return {
+        told.key: (value := told.value).string_value or _value(value, depth) for told in attributes
+    }
 
 
 def _value(value: AnyValue, depth: int) -> Any:
-    # Nearly all are text, and asking for the kind costs more than looking.
-    if text := value.string_value:
-        return text
     kind = value.WhichOneof("value")
     if kind is None:
         return None

@@ -7,6 +7,7 @@ are the structural tags and LangGraph's facts, which say where a span stands.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, Final
 
 import orjson
@@ -15,6 +16,7 @@ from longpole.model import semconv
 from longpole.model.caller import own_metadata, session_in, user_in
 from longpole.model.place import user_tags
 from longpole.storage.codec import plain
+from longpole.storage.exchange.dialects.keys import Beginnings
 from longpole.storage.exchange.dialects.values import decoded, object_in, text_in
 
 _SPREAD: Final = (
@@ -24,6 +26,7 @@ _SPREAD: Final = (
 )
 """Before the keys of metadata that is spread over attributes."""
 _OF_TRACE: Final = "langfuse.trace.metadata."
+_PREFIXES: Final = Beginnings((*_SPREAD, _OF_TRACE))
 _SESSIONS: Final = (semconv.SESSION_ID, "langfuse.session.id", semconv.GEN_AI_CONVERSATION_ID)
 _USERS: Final = (semconv.USER_ID, "langfuse.user.id", "enduser.id", "gen_ai.user", "llm.user")
 _TAGS: Final = (semconv.TAG_TAGS, "langsmith.span.tags", "langfuse.trace.tags", "langfuse.tags")
@@ -33,20 +36,22 @@ _NOT_METADATA: Final = ("tags", "usage_metadata", "revision_id", "_type", "is_la
 def metadata_of(told: Mapping[str, Any]) -> dict[str, Any]:
     """Return all metadata of a span, the framework's too."""
     found = dict(object_in(told.get(semconv.METADATA)))
-    for key, value in told.items():
-        if key.startswith(_SPREAD):
-            prefix = next(one for one in _SPREAD if key.startswith(one))
-            found[key[len(prefix) :]] = decoded(value) if _is_json(value, prefix) else value
-        elif key.startswith(_OF_TRACE):
+    for key in [key for key in told if _PREFIXES[key]]:
+        prefix, value = _PREFIXES[key], told[key]
+        if prefix == _OF_TRACE:
             found.setdefault(key[len(_OF_TRACE) :], decoded(value))
+        else:
+            found[key[len(prefix) :]] = decoded(value) if _is_json(value, prefix) else value
     return found
 
 
 def tags_of(told: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[str]:
     """Return the tags of a span, structural ones among them."""
-    values = [metadata.get("tags"), *(told.get(key) for key in _TAGS)]
-    values.append(object_in(told.get("traceloop.entity.input")).get("tags"))
-    return list(dict.fromkeys(tag for value in values for tag in _listed(value)))
+    values = [metadata.get("tags"), *map(told.get, _TAGS)]
+    if "traceloop.entity.input" in told:
+        values.append(object_in(told["traceloop.entity.input"]).get("tags"))
+    listed = [_listed(value) for value in values if value is not None]
+    return list(dict.fromkeys(chain.from_iterable(listed)))
 
 
 def about_caller(

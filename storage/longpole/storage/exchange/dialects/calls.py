@@ -130,7 +130,10 @@ def _usage(told: Mapping[str, Any]) -> dict[str, int | None]:
             return _of_langchain(usage)
     if _LANGFUSE_USAGE in told:
         return _of_langfuse(object_in(told[_LANGFUSE_USAGE]))
-    return {name: count_in(told, keys) for name, keys in _COUNTS.items()}
+    counted = told.keys() & USAGE_KEYS
+    return {
+        name: count_in(told, keys) for name, keys in _COUNTS.items() if not counted.isdisjoint(keys)
+    }
 
 
 def _of_langchain(usage: Mapping[str, Any]) -> dict[str, int | None]:

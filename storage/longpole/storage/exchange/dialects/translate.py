@@ -14,6 +14,7 @@ from longpole.model.run import Kind
 from longpole.storage.exchange.dialects.callers import about_caller, metadata_of, tags_of
 from longpole.storage.exchange.dialects.calls import USAGE_KEYS, about_call
 from longpole.storage.exchange.dialects.contents import CONTENT_KEYS, FLAT_CONTENT, contents_of
+from longpole.storage.exchange.dialects.keys import Beginnings
 from longpole.storage.exchange.dialects.kinds import kind_of
 from longpole.storage.exchange.dialects.places import about_place, about_top, kind_in_graph
 
@@ -27,10 +28,8 @@ _OF_CALLS: Final = USAGE_KEYS | {
 """What only a model call has; on other spans it names the framework or repeats what is below."""
 _NOT_KEPT: Final = CONTENT_KEYS | _OF_CALLS
 # LangSmith's client adds the environment of the process to every span.
-_NOT_KEPT_BEGINNINGS: Final = (
-    *FLAT_CONTENT,
-    "langsmith.metadata.LANGSMITH_",
-    "langsmith.metadata.LANGCHAIN_",
+_NOT_KEPT_BEGINNINGS: Final = Beginnings(
+    (*FLAT_CONTENT, "langsmith.metadata.LANGSMITH_", "langsmith.metadata.LANGCHAIN_")
 )
 
 
@@ -59,7 +58,7 @@ def translated(told: Mapping[str, Any], name: str, *, is_top: bool) -> dict[str,
     kept = {
         key: value
         for key, value in told.items()
-        if key not in left_out and not key.startswith(_NOT_KEPT_BEGINNINGS)
+        if key not in left_out and not _NOT_KEPT_BEGINNINGS[key]
     }
     if is_top:
         # All of it, the framework's too; what is the caller's comes back from above.
