@@ -408,6 +408,44 @@ def test_where_no_pool_gives_the_recorded_queue_no_other_limit_is_predicted() ->
         asked(run, "panel:limit=2")
 
 
+def test_without_a_limit_all_start_at_once_whatever_the_queue_did() -> None:
+    run = drawn(
+        """
+        panel    ########
+          a      #####               group=g limit=1
+          b      ###                 group=g limit=1
+          c         ####             group=g limit=1
+        """
+    )
+    simulation = replayable(run, now_ns=BEGIN_NS).simulation
+    answer = asked(run, "panel:limit=none")
+
+    assert simulation.is_fixed
+    assert steps(answer) == 6
+    assert answer.after.span_by_id["c"].start_ns == run.root.start_ns
+    assert answer.delta_ns == -simulation.queue_wait_ns()
+
+
+def test_a_group_that_keeps_its_limit_keeps_its_waits() -> None:
+    # The queues of both groups follow no rule.
+    run = drawn(
+        """
+        panel    ##########
+          a      #####                 group=g limit=1
+          b      ...                   group=g limit=1
+          c         ....               group=g limit=1
+          e      ......                group=h limit=1
+          f      .....                 group=h limit=1
+          d           #####            group=h limit=1
+        """
+    )
+    answer = asked(run, "c:limit=none")
+
+    assert answer.after.span_by_id["c"].start_ns == run.root.start_ns
+    assert answer.after.span_by_id["d"].start_ns == run.span_by_id["d"].start_ns
+    assert answer.delta_ns == 0
+
+
 # --- laws -----------------------------------------------------------------------------------------
 
 

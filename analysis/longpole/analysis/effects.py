@@ -434,10 +434,10 @@ class _Maker:
                     "max_concurrency: nothing changes"
                 )
                 continue
-            if parent in self._simulation.is_fixed:
+            if parent in self._simulation.is_fixed and change.places is not None:
                 raise NotReplayableError(
                     f"the queue of {change.target!r} does not follow from its limit, so another "
-                    "limit cannot be predicted"
+                    "limit cannot be predicted; limit=none can"
                 )
             if change.places is None and len(members) > _SMALLEST_POOL:
                 self._note_default_pool(parent)

@@ -26,6 +26,7 @@ class Rules:
         places: of each group that has a limit; groups that are not named have none.
         is_fixed: queued units wait for the end of the very unit they were recorded to wait for, as
             no pool gives the recorded times.
+        freed: units that wait for nobody's end, fixed or not, as their group has no limit any more.
         lags_ns: lags that differ from the recorded ones, by unit.
         gone: units that are left out: they take no time and no place.
         fails_fast: the first failure in a group stops the rest of it.
@@ -33,9 +34,14 @@ class Rules:
 
     places: Mapping[GroupKey, int] = field(default_factory=dict)
     is_fixed: bool = False
+    freed: frozenset[int] = frozenset()
     lags_ns: Mapping[int, int] = field(default_factory=dict)
     gone: frozenset[int] = frozenset()
     fails_fast: bool = False
+
+    def binds(self, at: int) -> bool:
+        """Whether a queued unit waits for the very unit that it was recorded to wait for."""
+        return self.is_fixed and at not in self.freed and at not in self.gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +93,7 @@ def _in_one_pass(plan: Plan, lengths_ns: Sequence[int], rules: Rules) -> Played:
             if ends[one] > at_ns:
                 at_ns = ends[one]
         at_ns += changed.get(step, lags[step]) if changed else lags[step]
-        if rules.is_fixed and step in plan.slots and step not in rules.gone:
+        if step in plan.slots and rules.binds(step):
             slot = plan.slots[step]
             at_ns = max(at_ns, ends[slot.unit] + slot.lag_ns)
         starts[step] = max(at_ns, 0)
@@ -129,7 +135,7 @@ class _Engine:
 
     def _link(self) -> None:
         """Count for each unit and barrier what it needs, and note what needs it."""
-        plan, fixed = self._plan, self._rules.is_fixed
+        plan = self._plan
         self._missing = [0] * len(plan.units)
         self._missing_at = [0] * len(plan.barriers)
         self._base_ns = [0] * len(plan.units)
@@ -148,7 +154,7 @@ class _Engine:
             barriers, units = plan.after_barriers[at], plan.after_units[at]
             lag_ns = self._rules.lags_ns.get(at, plan.lags_ns[at])
             waits = [Wait(one, lag_ns) for one in units]
-            if fixed and at in plan.slots and at not in self._rules.gone:
+            if at in plan.slots and self._rules.binds(at):
                 waits.append(plan.slots[at])
             if not units:
                 self._base_ns[at] = lag_ns

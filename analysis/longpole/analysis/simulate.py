@@ -14,7 +14,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 
 from longpole.analysis.edits import NO_EDITS, AtMost, Edits, Length, edited
 from longpole.analysis.normalise import Bond
@@ -262,9 +262,11 @@ class Simulation:
         units = [(self._unit[one], one) for one in special if one in self._unit]
         lags = {at: edits.lags_ns[one] for at, one in units if one in edits.lags_ns}
         gone = frozenset(at for at, one in units if one in edits.gone)
+        freed = [plan.groups[key].members for key, most in mine.items() if most is None]
         return Rules(
             places={key: most for key, most in places.items() if most is not None},
-            is_fixed=recorded.is_fixed and not mine,
+            is_fixed=recorded.is_fixed,
+            freed=frozenset(chain.from_iterable(freed)),
             lags_ns={**dict.fromkeys(gone, 0), **lags},
             gone=gone,
             fails_fast=number in edits.fail_fast,
