@@ -203,9 +203,9 @@ def test_a_queue_that_followed_no_rule_is_told_for_no_limit_at_all() -> None:
     )
     (finding,) = found(chain(odd), Rule.QUEUEING)
 
-    # Without a limit a is the last, after 5 columns instead of 7; what-if would not answer.
+    # Without a limit a is the last, after 5 columns instead of 7.
     assert gains(finding) == (2, 2, 2)
-    assert finding.changes == ()
+    assert [describe(change) for change in finding.changes] == ["panel:limit=none"]
 
 
 # --- limits that are not kept -----------------------------------------------------------------

@@ -123,13 +123,11 @@ class Supposed:
         edits: of its times; what is gone costs nothing.
         free: ids of calls that cost nothing although they are still there.
         wall_ns: told directly where it is not the wall that gets shorter.
-        is_worded: whether what-if, asked with the claim's change, would answer for this run.
     """
 
     edits: Edits = field(default_factory=Edits)
     free: frozenset[str] = frozenset()
     wall_ns: int | None = None
-    is_worded: bool = True
 
 
 Suppose = Callable[[View, Replayable], Supposed | None]

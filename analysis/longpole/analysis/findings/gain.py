@@ -91,7 +91,6 @@ class _Answer:
     again: Again
     trust: Trust
     assumptions: frozenset[Assumption]
-    is_worded: bool
 
 
 class Replayer:
@@ -236,7 +235,6 @@ def _answer(at: int, ready: _Ready, claim: Claim) -> _Answer | None:
         again=_again(at, ready, supposed),
         trust=trust,
         assumptions=frozenset(assumptions | more),
-        is_worded=supposed.is_worded,
     )
 
 
@@ -291,7 +289,7 @@ def _standing(ready: _Ready, edits: Edits) -> tuple[Trust, set[Assumption]]:
 
 def _worded(claim: Claim, answers: Sequence[_Answer]) -> Change | None:
     """Return the change with the shortest target that fits the same spans in all these runs."""
-    if claim.change is None or not all(answer.is_worded for answer in answers):
+    if claim.change is None:
         return None
     for target in _targets(claim.position):
         if all(_fits(answer.ready, target, claim.position) for answer in answers):

@@ -12,25 +12,16 @@ from typing import Final
 
 from longpole.analysis.assumptions import Assumption
 from longpole.analysis.changes import Change, Limit
-from longpole.analysis.edits import Edits
-from longpole.analysis.effects import effects_of
 from longpole.analysis.findings.claim import (
     Case,
     Claim,
     Detector,
     Seen,
-    Suppose,
-    Supposed,
-    target_path,
 )
 from longpole.analysis.findings.finding import Rule
 from longpole.analysis.findings.view import View
 from longpole.analysis.normalise import TOLERANCE_NS
-from longpole.analysis.positions import Position
 from longpole.analysis.result import FanOut
-from longpole.analysis.what_if import Replayable
-from longpole.model.errors import NotReplayableError, TargetError
-from longpole.model.pricing import PriceBook
 
 QUEUE_GAIN_LEAST_RATIO: Final = Fraction(5, 100)
 """What no limit must gain: a limit is there for a reason, and a little waiting is its price."""
@@ -83,7 +74,6 @@ def _judge(case: Case) -> Iterable[Claim]:
             },
             names=tally.told,
             change=_without_limit,
-            suppose=_all_at_once(position),
             assumptions=(Assumption.A1, Assumption.A5, Assumption.A8),
             least_ratio=QUEUE_GAIN_LEAST_RATIO,
         )
@@ -91,28 +81,6 @@ def _judge(case: Case) -> Iterable[Claim]:
 
 def _without_limit(target: str) -> Change:
     return Limit(target=target, places=None)
-
-
-def _all_at_once(position: Position) -> Suppose:
-    """Return the supposition that the fan-outs there have no limit.
-
-    A queue that followed no rule cannot be told for another limit, but for none at all; where it is
-    the only one in its run, that is asked.
-    """
-
-    def suppose(view: View, replayable: Replayable) -> Supposed | None:
-        change = _without_limit(target_path(position))
-        try:
-            effects = effects_of(replayable.simulation, [change], book=PriceBook())
-        except TargetError:
-            return None
-        except NotReplayableError:
-            queued = {view.position[fan_out.span_id] for fan_out in _limited(view)}
-            free = Supposed(edits=Edits(has_limits=False), is_worded=False)
-            return free if queued == {position} else None
-        return Supposed(edits=effects.edits)
-
-    return suppose
 
 
 QUEUEING: Final = Detector(rule=Rule.QUEUEING, see=_see, judge=_judge)
