@@ -31,7 +31,7 @@ from langgraph.types import RetryPolicy, interrupt
 from pydantic import BaseModel
 
 from longpole.analysis import analyse
-from longpole.model import FanOutKind, Kind, Status
+from longpole.model import FanOutKind, Kind, Role, Status
 from longpole.storage import open_store
 from longpole.tracer import LongpoleHandler, record
 from longpole.tracer.caller import default_pool_size
@@ -389,6 +389,9 @@ def test_tries_of_a_graph_node_are_numbered_and_ordered(recording: Recording) ->
         (2, "error"),
         (3, "ok"),
     ]
+    assert {(span.role, span.branch, span.fan_out) for span in spans} == {
+        (Role.BRANCH, "flaky", FanOutKind.SUPERSTEP)
+    }
     assert [span.order.after for span in spans] == [
         None,
         (spans[0].span_id,),

@@ -228,7 +228,7 @@ class _Maker:
         found: list[tuple[int, int]] = []
         for number in below(self._timeline, numbers):
             span = self._timeline.spans[number]
-            if span.attempt >= 2 and span.role is Role.ATTEMPT:
+            if span.attempt >= 2:
                 before = self._try_before(number, span)
                 if before is not None:
                     found.append((number, before))

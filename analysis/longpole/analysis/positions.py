@@ -53,7 +53,7 @@ def _merged(span: Span) -> str:
     """Return the label with a mere number, and any later try, taken for all of them."""
     numbered = span.branch is not None and span.branch.isdecimal() and span.fan_out in _NUMBERED
     label = _keyed(span, "*" if numbered else span.branch)
-    if span.role is Role.ATTEMPT and span.attempt > 1:
+    if span.attempt > 1:
         return f"{label} (retry)"
     return f"{label} (fallback)" if span.role is Role.FALLBACK else label
 
@@ -63,6 +63,6 @@ def _keyed(span: Span, key: str | None) -> str:
 
 
 def _tried(span: Span, label: str) -> str:
-    if span.role is Role.ATTEMPT and span.attempt > 1:
+    if span.attempt > 1:
         return f"{label} (try {span.attempt})"
     return f"{label} (fallback)" if span.role is Role.FALLBACK else label

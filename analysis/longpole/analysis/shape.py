@@ -39,8 +39,7 @@ class Shape:
 
 def folded(span: Span, label: str) -> str:
     """Return the label of a span's first try."""
-    is_retry = span.role is Role.ATTEMPT and span.attempt > 1
-    return label.removesuffix(_RETRY) if is_retry else label
+    return label.removesuffix(_RETRY) if span.attempt > 1 else label
 
 
 def shape_of(run: Run, position: Mapping[str, Position]) -> Shape:

@@ -173,12 +173,11 @@ def _graph_task(started: Started, above: Above) -> Place | None:
     path: tuple[Any, ...] = started.metadata.get("langgraph_path") or ()
     attempt = len(above.task_tries) + 1
     after = (above.task_tries[-1],) if above.task_tries else None
-    role = Role.BRANCH if attempt == 1 else Role.ATTEMPT
     if len(path) > 2 and path[0] == _PUSHED and type(path[1]) is not int:
         # A @task call: (push, (pull, workflow), index, …). It runs whenever it is called, beside
         # others or after them; the framework does not say.
         return Place(
-            role=role,
+            role=Role.BRANCH,
             branch=str(path[2]),
             attempt=attempt,
             fan_out=FanOutKind.SEND,
@@ -188,7 +187,7 @@ def _graph_task(started: Started, above: Above) -> Place | None:
     superstep = number if type(number) is int else None
     pushed = len(path) > 1 and path[0] == _PUSHED
     return Place(
-        role=role,
+        role=Role.BRANCH,
         branch=str(path[1]) if pushed else str(started.metadata.get("langgraph_node")),
         step=superstep,
         attempt=attempt,

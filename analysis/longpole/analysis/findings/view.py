@@ -118,14 +118,14 @@ class View:
     def tries(self) -> tuple[tuple[Span, ...], ...]:
         """The tries of each call that was tried at all, in order; most were tried once.
 
-        The first try of a node of a graph is recorded as a branch; the second one names it.
+        Those of a node of a graph are branches; the second one names the first.
         """
         spans = self.analysis.run.spans
-        again = (one for one in spans if one.role is Role.ATTEMPT and one.attempt == 2)
+        again = (one for one in spans if one.attempt == 2)
         firsts = {one.order.after[-1] for one in again if one.order.after}
         groups: dict[tuple[str | None, str, str | None], list[Span]] = {}
         for span in spans:
-            if span.role is Role.ATTEMPT or span.span_id in firsts:
+            if span.role is Role.ATTEMPT or span.attempt > 1 or span.span_id in firsts:
                 key = (span.parent_span_id, span.name, span.branch)
                 groups.setdefault(key, []).append(span)
         runs: list[tuple[Span, ...]] = []

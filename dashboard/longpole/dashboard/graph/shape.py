@@ -234,7 +234,7 @@ class _Shaping:
 def _belongs(child: Span, stage: Sequence[Span], end_ns: int) -> bool:
     """Tell whether a span ran beside the stage so far, and not after it."""
     last, order = stage[-1], child.order
-    if child.role in _ONE_BY_ONE:
+    if child.role in _ONE_BY_ONE or child.attempt > 1:
         return False
     if order.superstep is not None or last.order.superstep is not None:
         return order.superstep == last.order.superstep
