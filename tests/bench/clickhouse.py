@@ -33,6 +33,7 @@ from tests.storage.clickhouse.collector import GENERATIONS
 
 SPANS_WRITTEN = 60_000
 BATCHES = (100, 1_000, 10_000)
+SETTLED = 800
 TEMPLATES = 500
 COPIES = 259
 _APART_NS = 3_600_000_000_000
@@ -48,6 +49,7 @@ def main() -> None:
         os.environ["XDG_DATA_HOME"] = f"{folder}/data"
         for table in ("longpole", "collector"):
             _write(f"chdb:///{folder}/engine?database=write_{table}", table)
+        _settle(f"chdb:///{folder}/engine?database=settle")
         for table in ("longpole", "collector"):
             _ask(f"chdb:///{folder}/engine?database=ask_{table}", table)
 
@@ -109,7 +111,7 @@ def _with_content(runs: Iterable[Run], dice: random.Random) -> Iterator[SpanEven
 
 def _merge(url: str) -> None:
     database = ClientDatabase(read_address(url))
-    for name in ("otel_traces", "longpole_runs", "longpole_open"):
+    for name in ("otel_traces", "longpole_runs", "longpole_open", "longpole_texts"):
         database.command(f"OPTIMIZE TABLE {database.name(name)} FINAL")
     database.close()
 
@@ -125,6 +127,34 @@ def _print_sizes(url: str, spans: int) -> None:
     for name, size_bytes in found.rows:
         if size_bytes > spans:
             print(f"  {f'bytes a span in {name}':34}{size_bytes / spans:12,.1f}")
+
+
+# --- settling and indexing ----------------------------------------------------------------------
+
+
+def _settle(url: str) -> None:
+    """Tell how long a worker takes, and what the words of contents take on disk."""
+    store = _opened(url, "longpole")
+    runs = drawn_runs(SETTLED, seed=5, begin_ns=1_790_000_000_000_000_000)
+    store.write(_RECORDER, list(_with_content(runs, random.Random(7))))
+    spans = store.state().spans
+    start_ns = time.process_time_ns()
+    indexed = store.index_runs(SETTLED)
+    index_s = (time.process_time_ns() - start_ns) / 1e9
+    settled = settle(store, book=PriceBook(), now_ns=2 * 10**18, limit=SETTLED)
+    both_s = (time.process_time_ns() - start_ns) / 1e9
+    if (indexed, settled) != (SETTLED, SETTLED):
+        raise SystemExit(f"expected {SETTLED} runs, indexed {indexed} and settled {settled}")
+    print(f"clickhouse: a worker on {SETTLED} runs, {spans:,} spans with content")
+    for label, taken_s in (
+        ("priced and analysed", both_s - index_s),
+        ("indexed", index_s),
+        ("both", both_s),
+    ):
+        print(f"  {f'runs {label}':34}{SETTLED / taken_s:12,.0f} a processor second")
+    _merge(url)
+    _print_sizes(url, spans)
+    store.close()
 
 
 # --- asking -------------------------------------------------------------------------------------

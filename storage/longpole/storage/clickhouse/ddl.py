@@ -271,13 +271,21 @@ TABLES: Final = (
 
 
 def statements(address: Address) -> Iterator[str]:
-    """Yield what makes the database and all tables that are not there yet, in order."""
+    """Yield what makes the database and all that is not there yet in it, in order.
+
+    Tables of an older version are brought to this one, which the last statement notes.
+    """
     yield f"CREATE DATABASE IF NOT EXISTS {address.database}{_on_cluster(address)}"
     for table in TABLES:
         yield _created(address, table)
         if address.cluster is not None:
             yield _distributed(address, table)
+    yield from _later_columns(address)
     yield from view_statements(address)
+    yield (
+        f"ALTER TABLE {local_name(address, RUNS)}{_on_cluster(address)} "
+        f"MODIFY COMMENT '{COMMENT}{SCHEMA}'"
+    )
 
 
 def view_statements(address: Address) -> Iterator[str]:
@@ -310,10 +318,8 @@ def _told_of_runs(address: Address, table: str, columns: Iterable[str]) -> str:
     )
 
 
-def upgrade_statements(address: Address, schema: int) -> Iterator[str]:
-    """Yield what brings tables of an older version to this one, before `statements`."""
-    if schema >= 2:
-        return
+def _later_columns(address: Address) -> Iterator[str]:
+    """Yield what gives `longpole_runs` of the first version the columns that came later."""
     columns = _kept(FOUND_COLUMNS, "Int64")
     names = [local_name(address, RUNS)]
     if address.cluster is not None:
@@ -322,14 +328,6 @@ def upgrade_statements(address: Address, schema: int) -> Iterator[str]:
     for name in names:
         added = ", ".join(f"ADD COLUMN IF NOT EXISTS {column}" for column in columns)
         yield f"ALTER TABLE {name}{_on_cluster(address)} {added}"
-
-
-def noted_statement(address: Address) -> str:
-    """Return what notes that the tables are of this version, after everything else."""
-    return (
-        f"ALTER TABLE {local_name(address, RUNS)}{_on_cluster(address)} "
-        f"MODIFY COMMENT '{COMMENT}{SCHEMA}'"
-    )
 
 
 def traces_select(address: Address) -> str:
@@ -350,7 +348,6 @@ def local_name(address: Address, table: str) -> str:
 
 
 def _created(address: Address, table: Table) -> str:
-    comment = f" COMMENT '{COMMENT}{SCHEMA}'" if table.name == RUNS else ""
     engine, arguments = table.engine, table.arguments
     tail = table.tail
     if address.cluster is not None:
@@ -362,7 +359,7 @@ def _created(address: Address, table: Table) -> str:
         tail += ", non_replicated_deduplication_window = 1000"
     return (
         f"CREATE TABLE IF NOT EXISTS {local_name(address, table.name)}{_on_cluster(address)} "
-        f"({table.columns}\n) ENGINE = {engine}({arguments}) {tail}{comment}"
+        f"({table.columns}\n) ENGINE = {engine}({arguments}) {tail}"
     )
 
 

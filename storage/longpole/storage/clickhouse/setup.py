@@ -18,9 +18,7 @@ from longpole.storage.clickhouse.ddl import (
     TRACES,
     VIEWS,
     fill_statement,
-    noted_statement,
     statements,
-    upgrade_statements,
 )
 from longpole.storage.clickhouse.spelling import Layout, layout_of
 
@@ -73,13 +71,8 @@ def set_up(database: Database, *, makes: bool) -> Layout | None:
         return None
     if TRACES in tables:
         _layout(database)
-    if is_old:
-        for statement in upgrade_statements(database.address, schema or 0):
-            database.command(statement)
     if lacking or is_old:
         _make(database, is_filled=TRACES in tables and RUNS not in tables)
-    if is_old:
-        database.command(noted_statement(database.address))
     return _layout(database)
 
 
