@@ -508,7 +508,7 @@ def test_any_words_find_the_same_in_every_store(
         for span, text in enumerate(texts, 1)
     ]
     for store in worded:
-        store.write(DEAD, [replace(span, name="—") for span in spans])
+        store.write(DEAD, [span._replace(name="—") for span in spans])
         store.write(DEAD, [end(number, span) for span in range(1, len(spans) + 1)])
         store.index_runs(1_000)
     said = Words(Pattern(tuple(asked.split("*"))))

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any, Final
 
 from longpole.model.run import Role, Span, Status
-from longpole.storage import rows
+from longpole.storage import columns
 from longpole.storage.clickhouse import load
 from longpole.storage.clickhouse.connection import Database
 from longpole.storage.clickhouse.ddl import INDEX, TEXTS
@@ -112,9 +112,10 @@ def _numbered_words(run: load.Loaded) -> Iterator[tuple[int, str]]:
 
 
 def _contents(one: load.Recorded) -> Iterator[tuple[str | None, str | None]]:
-    input_value, input_type, output_value, output_type = rows.content_from(one.attributes)
-    for value, mime_type in ((input_value, input_type), (output_value, output_type)):
-        yield None if value is None else value[:VALUE_LIMIT_CHARS], mime_type
+    told = columns.content_from(one.attributes)
+    for which in ("input", "output"):
+        value = told.get(f"{which}_value")
+        yield None if value is None else value[:VALUE_LIMIT_CHARS], told.get(f"{which}_mime_type")
 
 
 def _facts(run: load.Loaded, seen: Facts) -> Facts:
@@ -141,9 +142,9 @@ def _facts(run: load.Loaded, seen: Facts) -> Facts:
     errors = [span.error for span in run.spans if span.error is not None]
     return Facts(
         **about,
-        session_id=rows.session_id(told) or "",
-        user_id=rows.user_id(told) or "",
-        tags=rows.tags(told),
+        session_id=columns.session_id(told) or "",
+        user_id=columns.user_id(told) or "",
+        tags=columns.tags(told),
         kinds=_set(span.kind.value for span in run.spans),
         models=_set(span.model for span in run.spans),
         providers=_set(span.provider for span in run.spans),
