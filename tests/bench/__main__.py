@@ -1,11 +1,18 @@
-"""`python -m tests.bench [NAME …]`: run the named benches, or all but those with a long set-up."""
+"""`python -m tests.bench [NAME …]`: run the named benches, or all but those with a long set-up.
+
+`--keep FOLDER` is where `browser` makes its store, and finds it the next time.
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from tests.bench import (
     analysis,
+    browser,
     clickhouse,
     context,
     endurance,
@@ -21,7 +28,7 @@ from tests.bench import (
     what_if,
 )
 
-BENCHES = {
+BENCHES: Mapping[str, Callable[[], None]] = {
     "analysis": analysis.main,
     "many": many.main,
     "store": store.main,
@@ -36,19 +43,27 @@ BENCHES = {
     "memory": memory.main,
     "endurance": endurance.main,
     "clickhouse": clickhouse.main,
+    "browser": browser.main,
 }
 # These take minutes, and what `peers` compares with is installed for it.
-ONLY_BY_NAME = {"peers", "what_if", "memory", "endurance", "clickhouse"}
+ONLY_BY_NAME = {"peers", "what_if", "memory", "endurance", "clickhouse", "browser"}
 
 
 def main() -> int:
-    names = sys.argv[1:] or [name for name in BENCHES if name not in ONLY_BY_NAME]
+    parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER")
+    options = parser.parse_args()
+    names = options.names or [name for name in BENCHES if name not in ONLY_BY_NAME]
     unknown = [name for name in names if name not in BENCHES]
     if unknown:
         print(f"no bench is called {', '.join(unknown)}; there are: {', '.join(BENCHES)}")
         return 2
     for name in names:
-        BENCHES[name]()
+        if name == "browser":
+            browser.main(options.keep)
+        else:
+            BENCHES[name]()
     return 0
 
 
