@@ -62,7 +62,7 @@ _VISITS: Final = (
         is_about_ended=False,
         warm_goal_ms=700,
     ),
-    _Visit(name="Chains", path="chains", selector='.lt a[href*="chain=panel"]'),
+    _Visit(name="Chains", path="chains", selector='.lt a[href*="chain="]'),
     _Visit(name="Cost", path="cost", selector=".js-plotly-plot .barlayer .point"),
     _Visit(name="Failures", path="failures", selector=".js-plotly-plot .barlayer .point"),
 )

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from longpole.analysis import RunSample, Sampler
+from longpole.analysis import RunSample
 from longpole.dashboard import words
-from longpole.dashboard.settle import EVERY_RUN, is_all_settled, look_at, settle_where_possible
-from longpole.model.errors import BrokenLawError, ChainNameError, UnknownRunError
+from longpole.dashboard.kept_samples import SampleSource
+from longpole.dashboard.settle import EVERY_RUN, is_all_settled, settle_where_possible
+from longpole.model.errors import ChainNameError
 from longpole.model.pricing import PriceBook
 from longpole.model.run import Status
 from longpole.storage import RunQuery, Store
@@ -21,6 +22,7 @@ from longpole.storage.filters import All, Filter, Matches, Pattern, TextField
 
 ENDED: Final = (Status.OK, Status.ERROR, Status.CANCELLED, Status.INTERRUPTED)
 """How a run can end by itself."""
+UNFINISHED: Final = tuple(status for status in Status if status not in ENDED)
 _NAMES_SOUGHT: Final = 1_000
 _NAMES_TOLD: Final = 5
 
@@ -55,20 +57,20 @@ def sampled(store: Store, query: RunQuery, *, limit: int, book: PriceBook, now_n
     if query.where is not None and not is_all_settled(store):
         # What was computed must be there before runs can be chosen by it.
         settle_where_possible(store.url, book=book, now_ns=now_ns, limit=EVERY_RUN)
-    every = store.list_runs(replace(query, limit=1)).total
-    run_ids = store.run_ids(replace(query, status=ENDED))
-    sampler, samples, unreadable = Sampler(), [], 0
-    for run_id in run_ids[:limit]:
-        try:
-            samples.append(sampler.sample(look_at(store, run_id, book=book, now_ns=now_ns)))
-        except (UnknownRunError, BrokenLawError):
-            unreadable += 1
+    ended = store.list_runs(replace(query, status=ENDED, limit=limit))
+    found = SampleSource(book).samples(store, ended.rows, now_ns=now_ns).samples
+    samples = tuple(found[row.run_id] for row in ended.rows if row.run_id in found)
     return Sampled(
-        samples=tuple(samples),
-        matching=len(run_ids),
-        unfinished=max(0, every - len(run_ids)),
-        unreadable=unreadable,
+        samples=samples,
+        matching=ended.total,
+        unfinished=unfinished(store, query),
+        unreadable=len(ended.rows) - len(samples),
     )
+
+
+def unfinished(store: Store, query: RunQuery) -> int:
+    """Return how many runs match that have not ended by themselves."""
+    return store.list_runs(replace(query, status=UNFINISHED, limit=1)).total
 
 
 def chain_named(store: Store, name: str) -> str:

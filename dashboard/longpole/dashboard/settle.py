@@ -10,10 +10,11 @@ import contextlib
 from collections.abc import Mapping
 from typing import Final
 
-from longpole.analysis import analyse, facts_of
+from longpole.analysis import analyse, facts_of, sample_of
 from longpole.analysis.collector import no_cycle_collection
-from longpole.analysis.result import RunAnalysis
+from longpole.analysis.result import RunAnalysis, RunFacts
 from longpole.dashboard.documents import run_object_from
+from longpole.dashboard.sample_text import sample_text
 from longpole.model.errors import BrokenLawError, StoreError
 from longpole.model.pricing import PriceBook, price_run
 from longpole.model.run import Run
@@ -47,13 +48,17 @@ def settle(
     """
     failed: set[tuple[str, int]] = set()
     settled = 0
+    # Samples take as long again. Of a backlog they are taken when a page wants them.
+    takes_samples = store.keeps_samples and not has_backlog(store, share)
     while settled < limit:
         # What has failed is listed again, before what is older.
         listed = store.unsettled_runs(len(failed) + min(BATCH, limit - settled), share)
         waiting = dict(found for found in listed if found not in failed)
         if not waiting:
             break
-        summaries = summaries_of(store, waiting, book=book, now_ns=now_ns)
+        summaries = summaries_of(
+            store, waiting, book=book, now_ns=now_ns, takes_samples=takes_samples
+        )
         store.save_summaries(summaries)
         settled += len(summaries)
         failed.update(waiting.items() - {(one.run_id, one.revision) for one in summaries})
@@ -62,7 +67,12 @@ def settle(
 
 
 def summaries_of(
-    store: Store, revisions: Mapping[str, int], *, book: PriceBook, now_ns: int
+    store: Store,
+    revisions: Mapping[str, int],
+    *,
+    book: PriceBook,
+    now_ns: int,
+    takes_samples: bool = False,
 ) -> list[RunSummary]:
     """Return the summaries of runs, given with their revisions, as far as they can be computed."""
     found: list[RunSummary] = []
@@ -71,7 +81,12 @@ def summaries_of(
         for run in store.load_runs(list(revisions)):
             with contextlib.suppress(BrokenLawError):
                 priced = price_run(run, book)
-                found.append(summary_of(priced, revisions[run.run_id], now_ns=now_ns))
+                revision = revisions[run.run_id]
+                if takes_samples:
+                    analysis = analyse(priced, now_ns=now_ns)
+                    found.append(sampled_summary_of(analysis, revision))
+                else:
+                    found.append(summary_of(priced, revision, now_ns=now_ns))
     return found
 
 
@@ -114,10 +129,23 @@ def look_at(store: Store, run_id: str, *, book: PriceBook, now_ns: int) -> RunAn
 
 def summary_of(run: Run, revision: int, *, now_ns: int) -> RunSummary:
     """Return what is kept of a priced run at this revision; its open spans end at `now_ns`."""
+    return _summary(run, facts_of(run, now_ns=now_ns), revision, None)
+
+
+def sampled_summary_of(analysis: RunAnalysis, revision: int) -> RunSummary:
+    """Return the same of a run that is analysed, with its sample for answers about many runs."""
+    run = analysis.run
+    # When the sample of a run is taken must make no difference.
+    is_over = all(span.end_ns is not None for span in run.spans)
+    sample = sample_text(sample_of(analysis)) if is_over else None
+    return _summary(run, analysis.facts, revision, sample)
+
+
+def _summary(run: Run, facts: RunFacts, revision: int, sample: str | None) -> RunSummary:
     return RunSummary(
         run_id=run.run_id,
         revision=revision,
-        run_object=run_object_from(run, facts_of(run, now_ns=now_ns)),
+        run_object=run_object_from(run, facts),
         costs={
             span.span_id: (
                 None if span.cost_usd is None else f"{span.cost_usd:f}",
@@ -126,4 +154,5 @@ def summary_of(run: Run, revision: int, *, now_ns: int) -> RunSummary:
             for span in run.spans
             if span.cost_usd is not None or span.unpriced is not None
         },
+        sample=sample,
     )

@@ -15,7 +15,7 @@ from typing import Final
 APPLICATION_ID: Final = 0x4C50_4F4C
 """`LPOL`; marks a SQLite file as a Longpole store."""
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 """How many migrations this version has; `user_version` of a file that is up to date."""
 
 

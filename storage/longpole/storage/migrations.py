@@ -50,6 +50,12 @@ def m005_index(db: Database) -> None:
     _execute(db, _M005)
 
 
+@MIGRATIONS()
+def m006_samples(db: Database) -> None:
+    """What is kept of a run for pages about many runs, so that none of them analyses it again."""
+    _execute(db, "ALTER TABLE summaries ADD COLUMN sample TEXT")
+
+
 def _execute(db: Database, script: str) -> None:
     for statement in script.split(";"):
         if statement.strip():

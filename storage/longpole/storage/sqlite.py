@@ -217,6 +217,16 @@ class SqliteStore:
         with self._committing() as connection:
             summaries.save_summaries(connection, summaries_)
 
+    @property
+    def keeps_samples(self) -> bool:
+        """Whether the samples of summaries are kept: they are."""
+        return True
+
+    def samples(self, run_ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the samples that were kept of runs and still fit them, by run id."""
+        with self._reading() as connection:
+            return {} if connection is None else summaries.samples(connection, run_ids)
+
     def has_unindexed_runs(self) -> bool:
         """Whether there are ended runs that filters still have to look into, span by span."""
         with self._reading() as connection:

@@ -136,12 +136,15 @@ class RunSummary:
         revision: the run's revision that was looked at, from `Store.unsettled_runs`.
         run_object: the `run` object of `longpole show --json`.
         costs: for each model call its cost (as text) or the reason why there is none.
+        sample: what answers about many runs need of this one, as text; `None` where nothing is
+            kept. It must hold neither the run's id nor when it started.
     """
 
     run_id: str
     revision: int
     run_object: Mapping[str, Any]
     costs: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    sample: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,6 +342,15 @@ class Store(Protocol):
 
     def save_summaries(self, summaries: Iterable[RunSummary]) -> None:
         """Keep computed summaries and costs; one of an older revision is ignored."""
+        ...
+
+    @property
+    def keeps_samples(self) -> bool:
+        """Whether the samples of summaries are kept; where not, who needs one takes it anew."""
+        ...
+
+    def samples(self, run_ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the samples that were kept of runs and still fit them, by run id."""
         ...
 
     def has_unindexed_runs(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from longpole.storage.codec import plain_json
@@ -18,6 +18,12 @@ _SAVE: Final = (
     "retries = ? WHERE run = ?"
 )
 
+_SAMPLES: Final = (
+    "SELECT run_id, sample FROM runs JOIN summaries USING (run) "
+    "WHERE run_id IN ({marks}) AND settled_revision = revision AND sample IS NOT NULL"
+)
+_AT_ONCE: Final = 500
+
 
 def save_summaries(connection: Connection, summaries: Iterable[RunSummary]) -> None:
     """Store summaries, except of runs that have changed since the summary was computed."""
@@ -28,8 +34,8 @@ def save_summaries(connection: Connection, summaries: Iterable[RunSummary]) -> N
         return
     connection.executemany(_SAVE, [_columns(run, summary) for run, summary in fitting])
     connection.executemany(
-        "INSERT OR REPLACE INTO summaries (run, run_object) VALUES (?, ?)",
-        [(run, plain_json(dict(summary.run_object))) for run, summary in fitting],
+        "INSERT OR REPLACE INTO summaries (run, run_object, sample) VALUES (?, ?, ?)",
+        [(run, plain_json(dict(summary.run_object)), summary.sample) for run, summary in fitting],
     )
     connection.executemany("DELETE FROM costs WHERE run = ?", [(run,) for run, _ in fitting])
     connection.executemany(
@@ -41,6 +47,16 @@ def save_summaries(connection: Connection, summaries: Iterable[RunSummary]) -> N
         ],
     )
     mark_changed(connection)
+
+
+def samples(connection: Connection, run_ids: Sequence[str]) -> dict[str, str]:
+    """Return the samples of those runs that have not changed since, by run id."""
+    found: dict[str, str] = {}
+    for first in range(0, len(run_ids), _AT_ONCE):
+        some = run_ids[first : first + _AT_ONCE]
+        marks = ", ".join("?" * len(some))
+        found.update(connection.execute(_SAMPLES.format(marks=marks), some).fetchall())
+    return found
 
 
 def _number(connection: Connection, summary: RunSummary) -> int | None:

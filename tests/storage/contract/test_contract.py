@@ -595,6 +595,23 @@ def test_a_summary_of_an_older_state_is_ignored(store: Store) -> None:
     assert store.state().runs == 1
 
 
+def test_a_sample_is_kept_for_as_long_as_it_fits_its_run(store: Store) -> None:
+    store.write(DEAD, [start(1), end(1), start(2), end(2)])
+    told = dict(store.unsettled_runs(10))
+    store.save_summaries(
+        RunSummary(run_id=run_id, revision=revision, run_object={}, sample=f"of {run_id}")
+        for run_id, revision in told.items()
+    )
+    kept = {run_id: f"of {run_id}" for run_id in told} if store.keeps_samples else {}
+    asked = [*told, "f" * 32]
+
+    assert store.samples(asked) == kept
+    store.write(DEAD, [start(1, 2, parent=1), end(1, 2)])
+    kept.pop(f"{1:032x}", None)
+    assert store.samples(asked) == kept
+    assert store.samples([]) == {}
+
+
 def test_the_shares_of_workers_make_up_all_runs(store: Store) -> None:
     for number in range(1, 13):
         store.write(DEAD, [start(number), end(number)])

@@ -7,8 +7,10 @@ under the store's change token, which is cheap to read and moves whenever any ru
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from threading import Thread
 
 import streamlit as st
 
@@ -24,11 +26,21 @@ from longpole.model import Run
 from longpole.model.errors import StoreError
 from longpole.model.pricing import PriceBook, price_run
 from longpole.model.settings import default_store_url, read_settings
-from longpole.storage import Content, RunPage, RunQuery, RunRow, Store, StoreState, open_store
+from longpole.storage import (
+    Content,
+    RunPage,
+    RunQuery,
+    RunRow,
+    RunSummary,
+    Store,
+    StoreState,
+    open_store,
+)
 from longpole.storage.urls import is_embedded, shown_url
 
 _SETTLING_BUDGET_S = 0.4
 _SETTLED_AT_ONCE = 8
+_KEPT_AT_ONCE = 100
 _NAMES_FROM_RUNS = 500
 _LOOK_AGAIN_S = 5.0
 _POLES_BUDGET_S = 0.15
@@ -100,6 +112,26 @@ def settle_new_runs() -> None:
             _backlog_worker(url).start()
     except StoreError:
         return
+
+
+def keep(summaries: Sequence[RunSummary]) -> None:
+    """Have summaries kept that somebody had to make, beside the page.
+
+    A store that cannot be written stays as it is.
+    """
+    if not summaries:
+        return
+    try:
+        writable = opened_for_writing(store_url())
+    except StoreError:
+        return
+    Thread(target=_keep, args=(writable, summaries), daemon=True).start()
+
+
+def _keep(writable: Store, summaries: Sequence[RunSummary]) -> None:
+    with suppress(StoreError):
+        for first in range(0, len(summaries), _KEPT_AT_ONCE):
+            writable.save_summaries(summaries[first : first + _KEPT_AT_ONCE])
 
 
 @st.cache_resource(show_spinner=False)

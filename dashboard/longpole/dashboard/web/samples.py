@@ -1,14 +1,15 @@
 """What the pages about many runs ask, cached: samples of the runs, and what is computed of them.
 
-A sample of a run is taken once and remembered as long as the run stays as it is, so a question that
-differs from an earlier one only in its filter, or in that new runs have come, costs what is new.
+Samples are kept beside the runs when these are settled, and remembered as long as a run stays as it
+is, so a question that differs from an earlier one only in its filter, or in that new runs have
+come, costs what is new.
 What is computed of samples is cached by the question, with the store's change token in it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from threading import Lock
@@ -27,7 +28,6 @@ from longpole.analysis import (
     Flame,
     RunComparison,
     RunSample,
-    Sampler,
     SetComparison,
     aggregate,
     bound_of,
@@ -47,11 +47,11 @@ from longpole.analysis.flame import FrameDelta
 from longpole.analysis.losses import CacheUse, Wastes, cache_use, wastes
 from longpole.analysis.trends import bucket_fitting
 from longpole.dashboard.cheaper import Saving, WhatIsAsked, savings
-from longpole.dashboard.sampled import ENDED, Sampled
-from longpole.dashboard.settle import look_at
+from longpole.dashboard.kept_samples import SampleSource
+from longpole.dashboard.sampled import ENDED, Sampled, unfinished
 from longpole.dashboard.web import queries
 from longpole.model import Run, Status
-from longpole.model.errors import BrokenLawError, UnknownRunError
+from longpole.model.errors import UnknownRunError
 from longpole.model.pricing import price_run
 from longpole.storage import RunPage, RunQuery, RunRow
 
@@ -100,50 +100,45 @@ def sampled(question: Question) -> Sampled:
 def _sampled(url: str, question: Question) -> Sampled:
     store, query = queries.store(), question.query
     ended = store.list_runs(replace(query, status=ENDED, limit=question.newest))
-    every = store.list_runs(replace(query, limit=1)).total
-    shelf, samples = _shelf(url), []
-    for row in ended.rows:
-        sample = shelf.sample(row)
-        if sample is not None:
-            samples.append(sample)
+    samples = _shelf(url).samples(ended.rows)
     return Sampled(
-        samples=tuple(samples),
+        samples=samples,
         matching=ended.total,
-        unfinished=max(0, every - ended.total),
+        unfinished=unfinished(store, query),
         unreadable=len(ended.rows) - len(samples),
     )
 
 
 class _Shelf:
-    """Samples of single runs, those that were taken longest ago dropped when there are many."""
+    """Samples of single runs, those that were put there longest ago dropped when there are many."""
 
     def __init__(self) -> None:
         # Sessions that ask at once would else take the same samples twice.
         self._lock = Lock()
-        self._sampler = Sampler()
+        self._source = SampleSource(queries.prices())
         self._kept: dict[tuple[object, ...], RunSample | None] = {}
 
-    def sample(self, row: RunRow) -> RunSample | None:
-        """Return the sample of a run, `None` of one that cannot be analysed."""
-        costs = row.summary or {}
-        version = (row.run_id, row.end_ns, row.spans, row.status,
-                   costs.get("cost_usd"), costs.get("unpriced_calls"))  # fmt: skip
+    def samples(self, rows: Sequence[RunRow]) -> tuple[RunSample, ...]:
+        """Return the samples of runs in this order, without those that cannot be analysed."""
         with self._lock:
-            return self._looked_up(version, row.run_id)
+            lacking = {version: row for row in rows if (version := _version(row)) not in self._kept}
+            taken = self._source.samples(
+                queries.store(), list(lacking.values()), now_ns=time.time_ns()
+            )
+            for version, row in lacking.items():
+                self._kept[version] = taken.samples.get(row.run_id)
+            found = [self._kept[_version(row)] for row in rows]
+            while len(self._kept) > _KEPT_MOST:
+                self._kept.pop(next(iter(self._kept)))
+        queries.keep(taken.missing)
+        return tuple(sample for sample in found if sample is not None)
 
-    def _looked_up(self, version: tuple[object, ...], run_id: str) -> RunSample | None:
-        if version not in self._kept:
-            while len(self._kept) >= _KEPT_MOST:
-                self._kept.pop(next(iter(self._kept)), None)
-            self._kept[version] = self._taken(run_id)
-        return self._kept[version]
 
-    def _taken(self, run_id: str) -> RunSample | None:
-        book, now_ns = queries.prices(), time.time_ns()
-        try:
-            return self._sampler.sample(look_at(queries.store(), run_id, book=book, now_ns=now_ns))
-        except (UnknownRunError, BrokenLawError):
-            return None
+def _version(row: RunRow) -> tuple[object, ...]:
+    """Return what tells a run from itself before it changed, or was priced anew."""
+    costs = row.summary or {}
+    return (row.run_id, row.end_ns, row.spans, row.status,
+            costs.get("cost_usd"), costs.get("unpriced_calls"))  # fmt: skip
 
 
 @st.cache_resource(show_spinner=False)

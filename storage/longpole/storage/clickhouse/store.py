@@ -226,6 +226,15 @@ class ClickHouseStore:
             self._database, summaries_, self._revisions, now_ns=self._clock_ns()
         )
 
+    @property
+    def keeps_samples(self) -> bool:
+        """Whether the samples of summaries are kept: they are not."""
+        return False
+
+    def samples(self, run_ids: Sequence[str]) -> Mapping[str, str]:
+        """Return nothing: no samples are kept here."""
+        return {}
+
     def has_unindexed_runs(self) -> bool:
         """Whether there are ended runs whose words and other tools' spans nobody looked at yet."""
         if self._seen_layout() is None:
