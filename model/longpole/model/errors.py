@@ -177,6 +177,10 @@ class MissingExtraError(LongpoleError):
         )
 
 
+class FindingsError(LongpoleError):
+    """Findings could not be made by the process that was to make them."""
+
+
 class PortTakenError(LongpoleError):
     """The port that was asked for is taken, or no port is free."""
 

@@ -31,6 +31,11 @@ def _scheme(url: str) -> str:
     return url.strip().partition("://")[0].lower()
 
 
+def is_of_one_process(url: str) -> bool:
+    """Return whether the store is an engine in the process that opens it, and closed to others."""
+    return url.strip().partition("://")[0].lower() == "chdb"
+
+
 def check_url(url: str) -> None:
     """Make sure that a URL names a store, without opening it.
 

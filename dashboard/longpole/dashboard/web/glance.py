@@ -10,10 +10,12 @@ import streamlit as st
 
 from longpole.dashboard import health
 from longpole.dashboard.found import Found, found_in
+from longpole.dashboard.found_apart import found_apart
 from longpole.dashboard.overview import Overview, overview
 from longpole.dashboard.web import queries, samples
 from longpole.dashboard.web.samples import Question
 from longpole.dashboard.web.workshop import Finished, Workshop
+from longpole.storage.urls import is_of_one_process
 
 _LOOK_AGAIN_S = 5.0
 
@@ -60,14 +62,16 @@ def findings(question: Question, subject: Hashable) -> Finished[Found] | None:
         (one.run_id, one.wall_ns, one.cost_usd) for one in samples.sampled(question).samples
     )
     # Fetched here: the thread that makes the answer belongs to no page.
-    store, book = queries.store(), queries.prices()
-    query = replace(question.query, limit=question.newest)
+    url, store, book = queries.store_url(), queries.store(), queries.prices()
+    query, limit = replace(question.query, limit=question.newest), question.newest
 
     def make() -> Found:
         now_ns = time.time_ns()
-        return found_in(store, query, limit=question.newest, book=book, now_ns=now_ns)
+        if is_of_one_process(url):
+            return found_in(store, query, limit=limit, book=book, now_ns=now_ns)
+        return found_apart(url, query, limit=limit, now_ns=now_ns)
 
-    return workshop(queries.store_url()).ask(subject, hash(version), make)
+    return workshop(url).ask(subject, hash(version), make)
 
 
 @st.cache_resource(show_spinner=False)
