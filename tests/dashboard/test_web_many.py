@@ -82,7 +82,7 @@ def _failures() -> None:
 
 def _tables(app: AppTest) -> dict[str, dict[str, Any]]:
     """The tables of a page by their captions."""
-    found = (json.loads(element.proto.json) for element in app.get("bidi_component"))
+    found = (json.loads(element.proto.json)[0] for element in app.get("bidi_component"))
     return {table["caption"]: table for table in found}
 
 

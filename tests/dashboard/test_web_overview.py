@@ -55,7 +55,7 @@ def _seen(store_url: str, **address: str) -> AppTest:
 
 def _holding(app: AppTest, part: str) -> list[dict[str, Any]]:
     """What was sent to the components that show parts of this name."""
-    sent = [json.loads(element.proto.json) for element in app.get("bidi_component")]
+    sent = [json.loads(element.proto.json)[0] for element in app.get("bidi_component")]
     return [one for one in sent if part in one]
 
 

@@ -48,7 +48,7 @@ def _said(app: AppTest) -> str:
 
 def _payloads(app: AppTest) -> list[Any]:
     found = [element.proto for element in app.get("bidi_component")]
-    return [json.loads(one.json) for one in found if one.json]
+    return [json.loads(one.json)[0] for one in found if one.json]
 
 
 @pytest.mark.parametrize("tab", TABS)

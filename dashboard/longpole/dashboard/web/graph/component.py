@@ -13,6 +13,7 @@ from longpole.dashboard import words
 from longpole.dashboard.difference import KEYED, short_label
 from longpole.dashboard.graph import Layout, Step
 from longpole.dashboard.palette import FAMILY_COLOURS, family
+from longpole.dashboard.web.component_data import as_json_only
 
 _HERE = Path(__file__).parent
 
@@ -34,7 +35,7 @@ def graph(found: RunAnalysis, layout: Layout, *, key: str, on_open: Callable[[st
         if isinstance(span_id, str):
             on_open(span_id)
 
-    _component(data=payload(found, layout), key=key, on_opened_change=opened)
+    _component(data=as_json_only(payload(found, layout)), key=key, on_opened_change=opened)
 
 
 def payload(found: RunAnalysis, layout: Layout) -> dict[str, Any]:

@@ -109,7 +109,7 @@ function isDark(host) {
   return 0.299 * red + 0.587 * green + 0.114 * blue < 128;
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: [data], parentElement, setTriggerValue }) {
   let shown = GRAPHS.get(parentElement);
   if (!shown) GRAPHS.set(parentElement, shown = new Graph(parentElement));
   shown.report = setTriggerValue;

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from longpole.dashboard.web.component_data import as_json_only
+
 _HERE = Path(__file__).parent
 
 
@@ -42,5 +44,7 @@ class Link:
 def links(shown: Sequence[Link], *, key: str) -> None:
     """Show links; `key` is unique on the page."""
     _component(
-        data={"links": [[one.what, one.label, one.href] for one in shown]}, key=key, width="content"
+        data=as_json_only({"links": [[one.what, one.label, one.href] for one in shown]}),
+        key=key,
+        width="content",
     )

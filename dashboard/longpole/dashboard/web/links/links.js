@@ -23,7 +23,7 @@ function follow(event, href) {
   window.dispatchEvent(new PopStateEvent("popstate", { state: null }));
 }
 
-export default function ({ data, parentElement }) {
+export default function ({ data: [data], parentElement }) {
   const text = JSON.stringify(data);
   if (SHOWN.get(parentElement) !== text) {
     SHOWN.set(parentElement, text);

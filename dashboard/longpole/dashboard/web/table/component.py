@@ -12,6 +12,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from longpole.dashboard.web.component_data import as_json_only
 from longpole.dashboard.web.table.values import Sort, Table
 
 _HERE = Path(__file__).parent
@@ -57,7 +58,7 @@ def table(
             on_sort(Sort(key=str(order.get("key")), descending=bool(order.get("descending"))))
 
     _component(
-        data=content.payload(),
+        data=as_json_only(content.payload()),
         key=key,
         on_opened_change=opened if on_open else _nothing,
         on_sorted_change=sorted_by if on_sort else _nothing,

@@ -242,7 +242,7 @@ function sinceText(ms) {
   return `${Math.floor(seconds / 86400)} d ago`;
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: [data], parentElement, setTriggerValue }) {
   let shown = TABLES.get(parentElement);
   if (!shown) TABLES.set(parentElement, shown = new DataTable(parentElement));
   shown.report = setTriggerValue;

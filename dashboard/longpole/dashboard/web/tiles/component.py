@@ -13,6 +13,7 @@ from typing import Any
 import streamlit as st
 
 from longpole.dashboard.overview import Tile
+from longpole.dashboard.web.component_data import as_json_only
 
 _HERE = Path(__file__).parent
 
@@ -34,7 +35,7 @@ def tiles(shown: Sequence[Tile], *, hrefs: Mapping[str, str], key: str) -> None:
         hrefs: address of the page about each topic; a tile about another one leads nowhere.
         key: unique on the page.
     """
-    _component(data=payload(shown, hrefs), key=key)
+    _component(data=as_json_only(payload(shown, hrefs)), key=key)
 
 
 def payload(shown: Sequence[Tile], hrefs: Mapping[str, str]) -> dict[str, Any]:

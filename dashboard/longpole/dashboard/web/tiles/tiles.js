@@ -78,7 +78,7 @@ function follow(event, href) {
   window.dispatchEvent(new PopStateEvent("popstate", { state: null }));
 }
 
-export default function ({ data, parentElement }) {
+export default function ({ data: [data], parentElement }) {
   const text = JSON.stringify(data);
   if (TILES.get(parentElement) !== text) {
     TILES.set(parentElement, text);

@@ -106,7 +106,7 @@ def _text() -> str:
         placeholder="name, error, status:error wall>2s …",
         help=FILTER_HELP,
         icon=":material/search:",
-        live="300ms",
+        live=True,
         width=256,
     )
     return text or ""

@@ -47,7 +47,7 @@ def tab(found: RunAnalysis, *, on_open: Callable[[str], None]) -> None:
         key="spans_filter",
         placeholder="name, branch, model, kind, status or error",
         icon=":material/search:",
-        live="300ms",
+        live=True,
         label_visibility="collapsed",
         width=340,
     )
