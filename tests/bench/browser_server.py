@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
@@ -22,14 +23,18 @@ class Dashboard:
     """
 
     def __init__(self, store_url: str) -> None:
+        command = [str(_LONGPOLE), "dashboard", "--store", store_url, "--no-browser"]
+        port = _free_port()
         self.begun_ns = time.perf_counter_ns()
         self._process = subprocess.Popen(
-            [_LONGPOLE, "dashboard", "--store", store_url, "--no-browser"],
+            [*command, "--port", str(port)],
             stdout=subprocess.PIPE,
             text=True,
         )
         assert self._process.stdout is not None
-        self.address = self._process.stdout.readline().split()[-1]
+        if not self._process.stdout.readline():
+            raise SystemExit("the dashboard did not start")
+        self.address = f"http://127.0.0.1:{port}"
 
     def cpu_ms(self) -> float:
         """Return the processor time of all its threads so far."""
@@ -48,6 +53,14 @@ class Dashboard:
         self._process.wait(timeout=30)
         assert self._process.stdout is not None
         self._process.stdout.close()
+
+
+def _free_port() -> int:
+    """Return a port that no other dashboard on this machine will take: they begin at a low one."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @contextmanager

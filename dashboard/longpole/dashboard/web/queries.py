@@ -15,6 +15,7 @@ from threading import Thread
 import streamlit as st
 
 from longpole.analysis import analyse
+from longpole.analysis.collector import no_cycle_collection
 from longpole.analysis.result import RunAnalysis
 from longpole.dashboard.labels import branch_label
 from longpole.dashboard.prices import price_book
@@ -213,7 +214,8 @@ def analysis(run_id: str, token: int) -> RunAnalysis:
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _priced(url: str, run_id: str, token: int, moment: int) -> Run:
-    return price_run(_opened(url).load_run(run_id), prices())
+    with no_cycle_collection():
+        return price_run(_opened(url).load_run(run_id), prices())
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
@@ -275,7 +277,8 @@ def waterfall_payload(found: RunAnalysis, focus: str | None, token: int) -> byte
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _payload(url: str, run_id: str, focus: str | None, token: int, _found: RunAnalysis) -> bytes:
-    return encode(_found, focus=focus)
+    with no_cycle_collection():
+        return encode(_found, focus=focus)
 
 
 def content(run_id: str, span_id: str) -> Content | None:

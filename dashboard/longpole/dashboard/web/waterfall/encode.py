@@ -55,11 +55,12 @@ Column = npt.NDArray[Any]
 def rows_in_order(run: Run) -> list[tuple[Span, int]]:
     """Return every span with its depth, as the waterfall lists them from top to bottom."""
     rows: list[tuple[Span, int]] = []
-    waiting = [(run.root, 0)]
+    waiting, children = [(run.root, 0)], run.children_by_id
     while waiting:
         span, depth = waiting.pop()
         rows.append((span, depth))
-        waiting.extend((child, depth + 1) for child in reversed(run.children(span.span_id)))
+        if below := children.get(span.span_id):
+            waiting.extend([(child, depth + 1) for child in reversed(below)])
     return rows
 
 
