@@ -32,7 +32,7 @@ from tests.browser.conftest import find_chromium, launched
 STARTS = 3
 COLD = 3
 WARM = 8
-FILTERED = 8
+FILTERED = 6
 SESSIONS = 10
 FRAMES = 120
 IDLE_S = 6.0

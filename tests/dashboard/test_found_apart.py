@@ -13,7 +13,7 @@ from longpole.dashboard.settle import settle
 from longpole.model.errors import FindingsError
 from longpole.model.pricing import PriceBook
 from longpole.storage import Recorder, RunQuery, open_store
-from longpole.storage.rows import events_from_run
+from longpole.storage.run_events import events_from_run
 from tests.large_store import drawn_runs
 from tests.strategies import BEGIN_NS
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,6 +23,7 @@ from longpole.dashboard import meanings, words
 from longpole.dashboard.cached_tokens import saved_by_caches, saved_by_provider
 from longpole.dashboard.cheaper import WhatIsAsked, savings
 from longpole.dashboard.sampled import Sampled
+from longpole.dashboard.settle import settle
 from longpole.dashboard.web import samples
 from longpole.dashboard.web.samples import Question
 from longpole.dashboard.web.table import Action, Table, cells
@@ -32,7 +34,9 @@ from longpole.model.pricing import PriceBook
 from longpole.model.settings import LONGPOLE_STORE
 from longpole.storage import Recorder, RunQuery, open_store
 from longpole.storage.run_events import events_from_run
+from longpole.storage.urls import store_path
 from tests.browser import stories
+from tests.browser.conftest import wait_until
 from tests.browser.recording import new_store_url, record
 
 NOW_NS = stories.START_NS + 3_600_000 * stories.MS
@@ -108,6 +112,26 @@ def test_chains_are_listed_with_what_bounds_them(store_url: str) -> None:
     assert panel["bound"] == "claude · 69 %"
     assert (triage["name"], triage["failed"]) == ("triage", "100 %")
     assert table["rows"][0]["href"] == "chains?chain=panel"
+
+
+def test_looking_at_runs_that_were_settled_without_samples_gives_them_theirs(
+    store_url: str,
+) -> None:
+    record(store_url, *HISTORY)
+    _drawn(_chains)
+    with contextlib.closing(open_store(store_url, mode="write")) as store:
+        settle(store, book=PriceBook(), now_ns=NOW_NS, limit=len(HISTORY))
+        run_ids = store.run_ids(RunQuery())
+        kept = dict(store.samples(run_ids))
+        with contextlib.closing(sqlite3.connect(store_path(store_url))) as connection, connection:
+            connection.execute("UPDATE summaries SET sample = NULL")
+            connection.execute("UPDATE totals SET changes = changes + 1")
+        assert store.samples(run_ids) == {}
+        st.cache_resource.clear()
+
+        _drawn(_chains)
+        wait_until(lambda: store.samples(run_ids) == kept)
+    assert len(kept) == len(HISTORY)
 
 
 def test_a_chain_keeps_the_filter_in_the_address_of_its_row(store_url: str) -> None:
