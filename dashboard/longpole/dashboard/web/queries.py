@@ -169,7 +169,12 @@ def _runs(url: str, query: RunQuery, token: int, moment: int) -> RunPage:
 
 def chain_names(token: int) -> tuple[str, ...]:
     """Return the names of the chains that ran lately, in alphabetical order."""
-    page = runs(RunQuery(limit=_NAMES_FROM_RUNS), token)
+    return _chain_names(store_url(), token)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _chain_names(url: str, token: int) -> tuple[str, ...]:
+    page = _opened(url).list_runs(RunQuery(limit=_NAMES_FROM_RUNS))
     return tuple(sorted({row.name for row in page.rows}))
 
 

@@ -43,6 +43,7 @@ from longpole.analysis import (
     trend_of,
 )
 from longpole.analysis.chain import ChainAnalysis, analyse_chain
+from longpole.analysis.collector import no_cycle_collection
 from longpole.analysis.flame import FrameDelta
 from longpole.analysis.losses import CacheUse, Wastes, cache_use, wastes
 from longpole.analysis.trends import bucket_fitting
@@ -99,8 +100,9 @@ def sampled(question: Question) -> Sampled:
 @st.cache_resource(show_spinner="Looking at the runs …", max_entries=24)
 def _sampled(url: str, question: Question) -> Sampled:
     store, query = queries.store(), question.query
-    ended = store.list_runs(replace(query, status=ENDED, limit=question.newest))
-    samples = _shelf(url).samples(ended.rows)
+    with no_cycle_collection():
+        ended = store.list_runs(replace(query, status=ENDED, limit=question.newest))
+        samples = _shelf(url).samples(ended.rows)
     return Sampled(
         samples=samples,
         matching=ended.total,
@@ -159,7 +161,9 @@ def lost(question: Question) -> RunPage:
 def _computed(
     url: str, what: str, question: Question, _compute: Callable[[Sampled], Answer]
 ) -> Answer:
-    return _compute(sampled(question))
+    found = sampled(question)
+    with no_cycle_collection():
+        return _compute(found)
 
 
 def _of(question: Question, what: str, compute: Callable[[Sampled], Answer]) -> Answer:
