@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
-from uuid import UUID
 
 from longpole.model import semconv
 from longpole.model.caller import name_of, own_metadata, session_in, user_in
@@ -51,12 +50,9 @@ _OF_KIND: Final[Mapping[Kind, Attributes]] = {
 }
 
 
-def of_identity(kind: Kind, langchain_run_id: UUID | None) -> Attributes:
-    """Return kind and ids of a span."""
-    attributes = {**_OF_KIND[kind]}
-    if langchain_run_id is not None:
-        attributes[semconv.LONGPOLE_LANGCHAIN_RUN_ID] = str(langchain_run_id)
-    return attributes
+def of_kind(kind: Kind) -> Attributes:
+    """Return what the kind of a run says by itself."""
+    return _OF_KIND[kind]
 
 
 def of_place(place: Place) -> Attributes:

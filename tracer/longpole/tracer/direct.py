@@ -12,12 +12,12 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from opentelemetry import trace
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanContext, SpanKind, StatusCode, TraceFlags
+from opentelemetry.trace import Span, SpanContext, SpanKind, StatusCode, TraceFlags, TraceState
 from opentelemetry.trace import Status as OtelStatus
 from opentelemetry.util.types import AnyValue
 
@@ -28,6 +28,7 @@ from longpole.tracer.clock import now_ns
 from longpole.tracer.processor import EventSink
 
 _SAMPLED_AND_RANDOM: Final = TraceFlags(TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID)
+_UNSET: Final = (StatusCode.UNSET, "")
 _PLAIN: Final = frozenset({str, int, bool, float})
 _NOTHING: Final[Mapping[str, Any]] = {}
 
@@ -50,6 +51,19 @@ class UniqueIds:
             self._random = random.Random(int.from_bytes(os.urandom(32)))
             self._pid = pid
         return self._random.getrandbits(count) or 1
+
+
+class Trace(NamedTuple):
+    """What all spans of a trace share.
+
+    Attributes:
+        trace_id: 32 hex digits.
+        flags, state: what OpenTelemetry hands on to other spans of the trace.
+    """
+
+    trace_id: str
+    flags: TraceFlags
+    state: TraceState | None
 
 
 class DirectTracer:
@@ -77,45 +91,69 @@ class DirectTracer:
             attributes: plain values only, as `longpole.tracer.attributes` makes them; not copied.
             start_time: nanoseconds since the epoch.
         """
-        parent = trace.get_current_span(context).get_span_context()
-        if parent.is_valid:
-            # Below a span that its owner does not sample ours stay unsampled, and recorded, so that
-            # what he makes inside our runs is sampled as without us.
-            flags, trace_id, state = parent.trace_flags, parent.trace_id, parent.trace_state
+        above = trace.get_current_span(context)
+        parent_id: str | None
+        if type(above) is DirectSpan:
+            around, parent_id = above.around, above.span_id
         else:
-            flags, trace_id, state = _SAMPLED_AND_RANDOM, self._ids.bits(128), None
-        own = SpanContext(trace_id, self._ids.bits(64), False, flags, state)
-        parent_id = format(parent.span_id, "016x") if parent.is_valid else None
-        return DirectSpan(self._sink, own, parent_id, name, start_time, attributes or _NOTHING)
+            around, parent_id = self._around(above.get_span_context())
+        span_id = f"{self._ids.bits(64):016x}"
+        return DirectSpan(
+            self._sink, around, span_id, parent_id, name, start_time, attributes or _NOTHING
+        )
+
+    def _around(self, parent: SpanContext) -> tuple[Trace, str | None]:
+        if not parent.is_valid:
+            return Trace(f"{self._ids.bits(128):032x}", _SAMPLED_AND_RANDOM, None), None
+        # Below a span that its owner does not sample ours stay unsampled, and recorded, so that
+        # what he makes inside our runs is sampled as without us.
+        above = Trace(f"{parent.trace_id:032x}", parent.trace_flags, parent.trace_state)
+        return above, f"{parent.span_id:016x}"
 
 
 class DirectSpan(Span):
-    """One span; events, links and a later name are not kept, the store has no place for them."""
+    """One span; events, links and a later name are not kept, the store has no place for them.
 
-    __slots__ = ("_context", "_is_open", "_later", "_run_id", "_sink", "_span_id", "_status")
+    Attributes:
+        around: the trace it is in.
+        span_id: 16 hex digits.
+    """
+
+    __slots__ = (
+        "_context",
+        "_is_open",
+        "_later",
+        "_run_id",
+        "_sink",
+        "_status",
+        "around",
+        "span_id",
+    )
 
     def __init__(
         self,
         sink: EventSink,
-        context: SpanContext,
+        around: Trace,
+        span_id: str,
         parent_span_id: str | None,
         name: str,
         start_ns: int,
         attributes: Mapping[str, Any],
     ) -> None:
-        trace_id = format(context.trace_id, "032x")
+        trace_id = around.trace_id
         self._sink = sink
-        self._context = context
-        self._span_id = format(context.span_id, "016x")
+        self.around = around
+        self.span_id = span_id
         self._run_id: str = attributes.get(semconv.LONGPOLE_RUN_ID, trace_id)
+        self._context: SpanContext | None = None
         self._later: dict[str, Any] = {}
-        self._status: tuple[StatusCode, str] = (StatusCode.UNSET, "")
+        self._status = _UNSET
         self._is_open = True
         sink.append(
             SpanStart(
                 run_id=self._run_id,
                 trace_id=trace_id,
-                span_id=self._span_id,
+                span_id=span_id,
                 parent_span_id=parent_span_id,
                 is_root=semconv.LONGPOLE_RUN_ROOT in attributes,
                 name=name,
@@ -126,7 +164,14 @@ class DirectSpan(Span):
 
     def get_span_context(self) -> SpanContext:
         """Return the ids."""
-        return self._context
+        # Made for those who ask: it takes 2 µs, and most spans are never asked.
+        context = self._context
+        if context is None:
+            trace_id, flags, state = self.around
+            context = self._context = SpanContext(
+                int(trace_id, 16), int(self.span_id, 16), False, flags, state
+            )
+        return context
 
     def is_recording(self) -> bool:
         """Whether the span has not ended."""
@@ -177,31 +222,50 @@ class DirectSpan(Span):
 
     def end(self, end_time: int | None = None) -> None:
         """Write the end; the first one counts."""
+        if self._is_open:
+            status, error = _ending(self._later, self._status)
+            self.finish(now_ns() if end_time is None else end_time, status, {}, error)
+
+    def finish(
+        self, end_ns: int, status: Status, attributes: Mapping[str, Any], error: SpanError | None
+    ) -> None:
+        """Write how and with what the span ended, all in one; the first end counts.
+
+        Args:
+            end_ns: nanoseconds since the epoch.
+            status: how it ended.
+            attributes: plain values only, as those of the start; not copied.
+            error: what it ended with.
+        """
         if not self._is_open:
             return
         self._is_open = False
+        if self._later:
+            attributes = {**self._later, **attributes}
+            self._later = {}
         self._sink.append(
             SpanEnd(
                 run_id=self._run_id,
-                span_id=self._span_id,
-                end_ns=now_ns() if end_time is None else end_time,
-                status=self._ending(),
-                error=self._error(),
-                attributes=self._later,
+                span_id=self.span_id,
+                end_ns=end_ns,
+                status=status,
+                error=error,
+                attributes=attributes,
             )
         )
 
-    def _ending(self) -> Status:
-        finer = self._later.get(semconv.LONGPOLE_STATUS)
-        if finer is not None:
-            return Status(str(finer))
-        return Status.ERROR if self._status[0] is StatusCode.ERROR else Status.OK
 
-    def _error(self) -> SpanError | None:
-        error_type = self._later.get(semconv.ERROR_TYPE)
-        return (
-            None if error_type is None else SpanError(type=str(error_type), message=self._status[1])
-        )
+def _ending(
+    told: Mapping[str, Any], set_to: tuple[StatusCode, str]
+) -> tuple[Status, SpanError | None]:
+    """Return how a span ended that OpenTelemetry's means have ended."""
+    code, description = set_to
+    finer, error_type = told.get(semconv.LONGPOLE_STATUS), told.get(semconv.ERROR_TYPE)
+    status = Status.ERROR if code is StatusCode.ERROR else Status.OK
+    return (
+        status if finer is None else Status(str(finer)),
+        None if error_type is None else SpanError(type=str(error_type), message=description),
+    )
 
 
 def _are_plain(attributes: Mapping[str, Any]) -> bool:

@@ -22,6 +22,7 @@ from opentelemetry.trace import Span as OtelSpan
 from longpole.model.place import Shape
 from longpole.model.run import Kind, SpanError, Status
 from longpole.tracer.bodies import Body, configured_uuid
+from longpole.tracer.direct import DirectSpan
 from longpole.tracer.merged_parents import meant_by
 
 MAX_OPEN: Final = 100_000
@@ -95,6 +96,7 @@ class OpenRun:
         run_id: str,
         parent: OpenRun | None,
         span: OtelSpan,
+        span_id: str,
         kind: Kind,
         shape: Shape | None,
         asked: int | None,
@@ -108,7 +110,7 @@ class OpenRun:
         self.run_id = run_id
         self.parent = parent
         self.span = span
-        self.span_id = format(span.get_span_context().span_id, "016x")
+        self.span_id = span_id
         self.kind = kind
         self.shape = shape
         self.asked = asked
@@ -239,7 +241,8 @@ def lighten(run: OpenRun) -> None:
     """Let go of what an ended run has recorded; who it was is enough for what starts late."""
     if run.kind in _CALLS_NOTHING:
         return  # nobody looks for it
-    run.span = NonRecordingSpan(run.span.get_span_context())
+    if type(run.span) is not DirectSpan:  # which holds nothing any more
+        run.span = NonRecordingSpan(run.span.get_span_context())
     run.below = None
     run.metadata = dict.fromkeys(run.metadata)
     run.task_tries = {}

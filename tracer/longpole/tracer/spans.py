@@ -27,6 +27,7 @@ from longpole.tracer.attributes import Attributes
 from longpole.tracer.bodies import leave
 from longpole.tracer.content import Redact, clean_text
 from longpole.tracer.context import attached_run, outer_context
+from longpole.tracer.direct import DirectSpan
 from longpole.tracer.endings import (
     describe,
     is_stop,
@@ -126,8 +127,9 @@ class Spans:
         redact: Redact | None,
     ) -> OpenRun:
         inherited = _NO_METADATA if parent is None else parent.metadata
-        attributes = attributes_of.of_identity(kind, start.uuid)
-        attributes.update(stand.attributes)
+        attributes = {**stand.attributes}
+        if start.uuid is not None:
+            attributes[semconv.LONGPOLE_LANGCHAIN_RUN_ID] = str(start.uuid)
         if stand.place.fan_out is not None:
             limit, ignored = limits_of(stand.place, start.caller, parent)
             attributes.update(attributes_of.of_limits(limit, ignored))
@@ -152,9 +154,11 @@ class Spans:
             attributes=attributes,
             start_time=start.start_ns,
         )
+        trace_id, span_id = _ids_of(span)
         return OpenRun(
             uuid=start.uuid,
-            run_id=run_id or format(span.get_span_context().trace_id, "032x"),
+            run_id=run_id or trace_id,
+            span_id=span_id,
             parent=parent,
             span=span,
             kind=kind,
@@ -287,14 +291,34 @@ class Spans:
             ending[semconv.LONGPOLE_STATUS] = status.value
         if error is not None:
             ending[semconv.ERROR_TYPE] = error.type
-            span.set_status(StatusCode.ERROR, error.message)
-            span.add_event("exception", attributes_of.of_error(error, ending), end_ns)
-        elif status is Status.OK:
-            span.set_status(StatusCode.OK)
-        if ending:
-            span.set_attributes(ending)
-        span.end(max(end_ns, run.start_ns))
+        end_ns = max(end_ns, run.start_ns)
+        if type(span) is DirectSpan:
+            span.finish(end_ns, status, ending, error)
+        else:
+            _end_as_told(span, end_ns, status, ending, error)
         lighten(run)
+
+
+def _ids_of(span: OtelSpan) -> tuple[str, str]:
+    """Return the ids of the trace and of the span, in hex digits."""
+    if type(span) is DirectSpan:
+        return span.around.trace_id, span.span_id
+    context = span.get_span_context()
+    return f"{context.trace_id:032x}", f"{context.span_id:016x}"
+
+
+def _end_as_told(
+    span: OtelSpan, end_ns: int, status: Status, attributes: Attributes, error: SpanError | None
+) -> None:
+    """End a span of the user's provider by OpenTelemetry's means."""
+    if error is not None:
+        span.set_status(StatusCode.ERROR, error.message)
+        span.add_event("exception", attributes_of.of_error(error, attributes), end_ns)
+    elif status is Status.OK:
+        span.set_status(StatusCode.OK)
+    if attributes:
+        span.set_attributes(attributes)
+    span.end(end_ns)
 
 
 def _is_painted(run: OpenRun, error: BaseException) -> bool:

@@ -67,7 +67,7 @@ class Stand:
     Attributes:
         handed_down: its tags of a structural form that runs below it inherit.
         is_try: whether it is one of the tries of the retry wrapper it stands below.
-        attributes: of its place and its tags, without limits.
+        attributes: of its kind, its place and its tags, without limits.
     """
 
     place: Place
@@ -113,7 +113,7 @@ def stand_of(
         position=position,
         task_tries=tries,
     )
-    return _stand_at(place_of(started, above), tags, above)
+    return _stand_at(kind, place_of(started, above), tags, above)
 
 
 @lru_cache(maxsize=4096)
@@ -131,11 +131,15 @@ def _known_stand(
         if parent_kind is None or inherited is None
         else Above(kind=parent_kind, shape=parent_shape, inherited=inherited, task=None, position=0)
     )
-    return _stand_at(place_of(started, above), tags, above)
+    return _stand_at(kind, place_of(started, above), tags, above)
 
 
-def _stand_at(place: Place, tags: tuple[str, ...], above: Above | None) -> Stand:
-    attributes = {**attributes_of.of_place(place), **attributes_of.of_tags(tags)}
+def _stand_at(kind: Kind, place: Place, tags: tuple[str, ...], above: Above | None) -> Stand:
+    attributes = {
+        **attributes_of.of_kind(kind),
+        **attributes_of.of_place(place),
+        **attributes_of.of_tags(tags),
+    }
     inherited = None if above is None else above.inherited
     return Stand(place, handed_down(tags, inherited), _is_try(place, above), attributes)
 
