@@ -241,3 +241,28 @@ def test_json_values_are_kept_as_they_are(value: object) -> None:
 def test_clean_text_is_the_same_text_and_can_be_encoded(text: str) -> None:
     assert clean_text(text) == text
     clean_text(text + "\udfff").encode()
+
+
+_SIMPLE = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+_MESSAGES = st.builds(
+    AIMessage,
+    content=st.text(max_size=20) | st.lists(st.just({"type": "text", "text": "hi"}), max_size=2),
+    name=st.none() | st.text(max_size=5),
+    id=st.none() | st.text(max_size=5),
+)
+_CONTENTS = st.recursive(
+    _SIMPLE | _MESSAGES | st.sampled_from([Colour.RED, b"bytes", ("a", 1), Point(1, 2)]),
+    lambda below: (
+        st.lists(below, max_size=4)
+        | st.dictionaries(st.text(max_size=5) | st.integers(), below, max_size=4)
+        | st.lists(_MESSAGES, max_size=3).map(lambda them: ChatPromptValue(messages=them))
+    ),
+    max_leaves=12,
+)
+
+
+@given(_CONTENTS, st.integers(0, 200))
+def test_small_contents_look_as_they_do_when_every_text_is_looked_at(
+    value: object, limit: int
+) -> None:
+    assert capture(value, limit=limit) == capture(value, limit=limit, redact=lambda text: text)

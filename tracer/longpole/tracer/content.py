@@ -27,17 +27,17 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import Generation
 from langchain_core.prompt_values import PromptValue
 
+from longpole.tracer.small_content import MAX_KEY, MESSAGE_FIELDS, small_json
+
 Redact = Callable[[str], str]
 """Gets every text before it leaves the callback and returns what may be kept."""
 
 REDACTION_FAILED: Final = "[redaction failed]"
 _MAX_DEPTH: Final = 24
 _MAX_NODES: Final = 20_000
-_MAX_KEY: Final = 200
 _MAX_DIGESTED: Final = 16 * 1024 * 1024
 """Characters and bytes of one value that are read for digests, at one to two milliseconds a MB."""
 _DIGESTED_AT_ONCE: Final = 256 * 1024
-_MESSAGE_FIELDS: Final = ("content", "name", "id", "tool_calls", "tool_call_id", "status")
 _WRITTEN_AS_TEXT: Final = (
     datetime.datetime,
     datetime.date,
@@ -65,8 +65,12 @@ class Captured(NamedTuple):
 
 def capture(value: object, *, limit: int, redact: Redact | None = None) -> Captured:
     """Return what may be kept of a value, at most about `limit` characters of text."""
-    if type(value) is str and redact is None and len(value) <= limit:
-        return Captured(clean_text(value), False, None)
+    if redact is None:
+        if type(value) is str:
+            if len(value) <= limit:
+                return Captured(clean_text(value), False, None)
+        elif (small := small_json(value, limit)) is not None:
+            return Captured(small.decode(), True, None)
     walk = _Walk(limit, redact)
     if type(value) is str:
         text = clean_text(walk.text(value))
@@ -193,7 +197,7 @@ class _Walk:
                 self._cut = True
                 result["…"] = f"[cut {len(value) - len(result)} entries]"
                 break
-            name = key if type(key) is str and len(key) <= _MAX_KEY else _key(key)
+            name = key if type(key) is str and len(key) <= MAX_KEY else _key(key)
             if type(held) is str:
                 self._nodes -= 1
                 result[name] = self.text(held)
@@ -267,7 +271,7 @@ def _find_reader(cls: type) -> Reader:
 def _read_message(walk: _Walk, value: Any, depth: int) -> Any:
     held = instance_dict(value)
     shown = {"role": held.get("role") or held.get("type")}
-    shown.update(walk.fields(held, _MESSAGE_FIELDS, depth))
+    shown.update(walk.fields(held, MESSAGE_FIELDS, depth))
     return shown
 
 
@@ -339,7 +343,7 @@ def instance_dict(value: object) -> dict[str, Any]:
 def _key(key: Any) -> str:
     cls = type(key)
     if cls is str:
-        return key if len(key) <= _MAX_KEY else f"{key[:_MAX_KEY]}…"
+        return key if len(key) <= MAX_KEY else f"{key[:MAX_KEY]}…"
     if key is None or cls in (int, float, bool) or cls in _WRITTEN_AS_TEXT:
         return str(key)
     if cls is tuple:
