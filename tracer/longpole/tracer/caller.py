@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final
 
+from langchain_core.callbacks import manager
 from langchain_core.runnables.base import (
     Runnable,
     RunnableEachBase,
@@ -29,7 +30,8 @@ from langchain_core.runnables.retry import RunnableRetry
 
 from longpole.model.place import Shape
 
-_CALLBACKS_MODULE: Final = "langchain_core.callbacks.manager"
+_MANAGER: Final = vars(manager)
+"""Names of the module whose functions stand between a runnable and its handlers."""
 _OWN_PACKAGE: Final = "longpole.tracer."
 _MAX_CALLERS: Final = 3
 
@@ -74,8 +76,8 @@ def find_caller(depth: int = 1) -> Caller:
     frame: FrameType | None = sys._getframe(depth)
     left = _MAX_CALLERS  # further up stands somebody else: the parent, or the user's code
     while frame is not None and left:
-        module = frame.f_globals.get("__name__", "")
-        if module != _CALLBACKS_MODULE and not module.startswith(_OWN_PACKAGE):
+        names = frame.f_globals
+        if names is not _MANAGER and not _is_our_own(names):
             held = frame.f_locals
             owner = held.get("self")
             if owner is not None and issubclass(type(owner), Runnable):
@@ -85,6 +87,11 @@ def find_caller(depth: int = 1) -> Caller:
             left -= 1
         frame = frame.f_back
     return UNKNOWN_CALLER
+
+
+def _is_our_own(names: dict[str, Any]) -> bool:
+    name = names.get("__name__")
+    return type(name) is str and name.startswith(_OWN_PACKAGE)
 
 
 def caller_of_rows() -> Caller:

@@ -148,7 +148,7 @@ class LongpoleHandler(BaseCallbackHandler):
             start_ns,
             KIND_OF_RUN_TYPE.get(kwargs.get("run_type"), Kind.CHAIN),
             (serialized, run_id, parent_run_id, tags, metadata, kwargs),
-            lambda: {} if streamed else self._input(inputs),
+            {} if streamed else self._input(inputs),
             streamed=streamed,
             trace_policy=policy,
         )
@@ -171,8 +171,8 @@ class LongpoleHandler(BaseCallbackHandler):
             start_ns,
             Kind.LLM,
             (serialized, run_id, parent_run_id, tags, metadata, kwargs),
-            lambda: {
-                **_request("chat", metadata, kwargs),
+            {
+                **self._request("on_chat_model_start", "chat", metadata, kwargs),
                 **self._input(messages[0] if len(messages) == 1 else messages),
             },
         )
@@ -195,10 +195,8 @@ class LongpoleHandler(BaseCallbackHandler):
             start_ns,
             Kind.LLM,
             (serialized, run_id, parent_run_id, tags, metadata, kwargs),
-            lambda: {
-                **attributes_of.of_request(
-                    "text_completion", metadata or {}, invocation_of(kwargs)
-                ),
+            {
+                **self._request("on_llm_start", "text_completion", metadata, kwargs),
                 **self._input(prompts[0] if len(prompts) == 1 else prompts),
             },
         )
@@ -223,12 +221,8 @@ class LongpoleHandler(BaseCallbackHandler):
             start_ns,
             Kind.TOOL,
             (serialized, run_id, parent_run_id, tags, metadata, kwargs),
-            lambda: {
-                **attributes_of.of_tool(
-                    name_of(kwargs, serialized, Kind.TOOL),
-                    call_id,
-                    (serialized or {}).get("description"),
-                ),
+            {
+                **self._tool(serialized, kwargs),
                 **self._input(input_str if inputs is None else inputs),
             },
             tool_call_id=call_id if type(call_id) is str else None,
@@ -252,7 +246,7 @@ class LongpoleHandler(BaseCallbackHandler):
             start_ns,
             Kind.RETRIEVER,
             (serialized, run_id, parent_run_id, tags, metadata, kwargs),
-            lambda: self._input(query),
+            self._input(query),
         )
 
     # --- in between --------------------------------------------------------------------------
@@ -297,17 +291,13 @@ class LongpoleHandler(BaseCallbackHandler):
         end_ns = self._clock()
         run = self._spans.runs.get(run_id)
         policy = None if run is None else run.trace_policy
-        self._close(
-            "on_chain_end",
-            run_id,
-            end_ns,
-            lambda: self._late_input(kwargs) | self._output(recorded_output(policy, outputs)),
-        )
+        output = self._output(recorded_output(policy, outputs))
+        self._close("on_chain_end", run_id, end_ns, {**self._late_input(kwargs), **output})
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Close the span of a model call."""
         end_ns = self._clock()
-        self._close("on_llm_end", run_id, end_ns, lambda: self._answer(response))
+        self._close("on_llm_end", run_id, end_ns, self._answer("on_llm_end", response))
 
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Close the span of a tool call; a failure that the tool handled is told by its message."""
@@ -321,41 +311,38 @@ class LongpoleHandler(BaseCallbackHandler):
                 ),
             )
             return
-        self._close("on_tool_end", run_id, end_ns, lambda: self._output(output))
+        self._close("on_tool_end", run_id, end_ns, self._output(output))
 
     def on_retriever_end(
         self, documents: Sequence[Document], *, run_id: UUID, **kwargs: Any
     ) -> None:
         """Close the span of a retriever call."""
         end_ns = self._clock()
-        self._close("on_retriever_end", run_id, end_ns, lambda: self._output(documents))
+        self._close("on_retriever_end", run_id, end_ns, self._output(documents))
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Close the span of a chain that an exception ended."""
         end_ns = self._clock()
-        self._fail("on_chain_error", run_id, end_ns, error, lambda: self._late_input(kwargs))
+        self._fail("on_chain_error", run_id, end_ns, error, self._late_input(kwargs))
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Close the span of a model call that failed; a broken stream brings what had arrived."""
         end_ns = self._clock()
         partial = kwargs.get("response")
-        self._fail(
-            "on_llm_error",
-            run_id,
-            end_ns,
-            error,
-            lambda: self._answer(arrived(partial)) if isinstance(partial, LLMResult) else {},
-        )
+        told = {}
+        if isinstance(partial, LLMResult):
+            told = self._answer("on_llm_error", partial, arrived)
+        self._fail("on_llm_error", run_id, end_ns, error, told)
 
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Close the span of a tool call that an exception ended."""
         end_ns = self._clock()
-        self._fail("on_tool_error", run_id, end_ns, error, dict)
+        self._fail("on_tool_error", run_id, end_ns, error, {})
 
     def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Close the span of a retriever call that an exception ended."""
         end_ns = self._clock()
-        self._fail("on_retriever_error", run_id, end_ns, error, dict)
+        self._fail("on_retriever_error", run_id, end_ns, error, {})
 
     # --- guarded steps -----------------------------------------------------------------------
 
@@ -365,7 +352,7 @@ class LongpoleHandler(BaseCallbackHandler):
         start_ns: int,
         kind: Kind,
         told: Told,
-        attributes: Callable[[], Attributes],
+        attributes: Attributes,
         *,
         streamed: bool = False,
         tool_call_id: str | None = None,
@@ -389,7 +376,7 @@ class LongpoleHandler(BaseCallbackHandler):
                 caller=caller,
                 tool_call_id=tool_call_id,
                 streamed=streamed,
-                attributes=self._safely(event, attributes),
+                attributes=attributes,
                 clock=self._clock,
             )
             if parent_run_id is not None and parent_run_id not in self._spans.runs:
@@ -402,15 +389,9 @@ class LongpoleHandler(BaseCallbackHandler):
         except Exception as error:  # noqa: BLE001 - see `_guard`
             self._swallow(event, error)
 
-    def _close(
-        self,
-        event: str,
-        run_id: UUID,
-        end_ns: int,
-        attributes: Callable[[], Attributes],
-    ) -> None:
+    def _close(self, event: str, run_id: UUID, end_ns: int, attributes: Attributes) -> None:
         try:
-            self._spans.close(run_id, end_ns, self._safely(event, attributes))
+            self._spans.close(run_id, end_ns, attributes)
         except Exception as error:  # noqa: BLE001 - see `_guard`
             self._swallow(event, error)
 
@@ -420,13 +401,10 @@ class LongpoleHandler(BaseCallbackHandler):
         run_id: UUID,
         end_ns: int,
         error: BaseException,
-        attributes: Callable[[], Attributes],
+        attributes: Attributes,
     ) -> None:
         self._guard(
-            event,
-            lambda: self._spans.fail(
-                run_id, end_ns, error, self._safely(event, attributes), self._redact
-            ),
+            event, lambda: self._spans.fail(run_id, end_ns, error, attributes, self._redact)
         )
 
     def _guard(self, event: str, step: Callable[[], object]) -> None:
@@ -435,14 +413,6 @@ class LongpoleHandler(BaseCallbackHandler):
             step()
         except Exception as error:  # noqa: BLE001 - the promise of this file
             self._swallow(event, error)
-
-    def _safely(self, event: str, attributes: Callable[[], Attributes]) -> Attributes:
-        """Return attributes, or none of them: a span that cannot be described still ends."""
-        try:
-            return attributes()
-        except Exception as error:  # noqa: BLE001 - see `_guard`
-            self._swallow(event, error)
-            return {}
 
     def _swallow(self, event: str, error: Exception) -> None:
         if self._pipeline.count_error(event, type_name(error)):
@@ -453,7 +423,31 @@ class LongpoleHandler(BaseCallbackHandler):
                 exc_info=error,
             )
 
-    # --- content -----------------------------------------------------------------------------
+    # --- what events tell: a span that cannot be described still starts and ends --------------
+
+    def _request(
+        self,
+        event: str,
+        operation: str,
+        metadata: Mapping[str, Any] | None,
+        kwargs: Mapping[str, Any],
+    ) -> Attributes:
+        try:
+            return attributes_of.of_request(operation, metadata or {}, invocation_of(kwargs))
+        except Exception as error:  # noqa: BLE001 - see `_guard`
+            self._swallow(event, error)
+            return {}
+
+    def _tool(self, serialized: Mapping[str, Any] | None, kwargs: Mapping[str, Any]) -> Attributes:
+        try:
+            return attributes_of.of_tool(
+                name_of(kwargs, serialized, Kind.TOOL),
+                kwargs.get("tool_call_id"),
+                (serialized or {}).get("description"),
+            )
+        except Exception as error:  # noqa: BLE001 - see `_guard`
+            self._swallow("on_tool_start", error)
+            return {}
 
     def _input(self, value: object) -> Attributes:
         return self.recorder.content("input", attributes_of.of_input, value)
@@ -465,22 +459,25 @@ class LongpoleHandler(BaseCallbackHandler):
         inputs = kwargs.get("inputs")
         return {} if inputs is None else self._input(inputs)
 
-    def _answer(self, response: LLMResult) -> Attributes:
-        generations = response.generations
-        choices = generations[0] if len(generations) == 1 else generations
-        shown = choices[0] if len(choices) == 1 else choices
-        message = getattr(shown, "message", shown)
-        return {
-            **attributes_of.of_answer(read_answer(response)),
-            **(self._output(message) if choices else {}),
-        }
+    def _answer(
+        self,
+        event: str,
+        response: LLMResult,
+        part: Callable[[LLMResult], LLMResult] | None = None,
+    ) -> Attributes:
+        try:
+            if part is not None:
+                response = part(response)
+            told = attributes_of.of_answer(read_answer(response))
+            generations = response.generations
+            choices = generations[0] if len(generations) == 1 else generations
+            shown = choices[0] if len(choices) == 1 else choices
+            message = getattr(shown, "message", shown)
+        except Exception as error:  # noqa: BLE001 - see `_guard`
+            self._swallow(event, error)
+            return {}
+        return {**told, **self._output(message)} if choices else told
 
     def _tool_error(self, message: ToolMessage) -> SpanError:
         kept = capture(message.content, limit=2_000, redact=self._redact)
         return SpanError(type="ToolError", message=kept.text)
-
-
-def _request(
-    operation: str, metadata: Mapping[str, Any] | None, kwargs: Mapping[str, Any]
-) -> Attributes:
-    return attributes_of.of_request(operation, metadata or {}, invocation_of(kwargs))
