@@ -57,7 +57,7 @@ def encode(event: SpanEvent) -> bytes:
             event.run_id,
             event.span_id,
             event.end_ns,
-            event.status.value,
+            event.status._value_,  # `value` is a property in Python, and takes 0.3 µs
             0 if error is None else (error.type, error.message),
             attributes,
         )

@@ -88,8 +88,11 @@ here = _HERE.get
 """Return the run that started last in this context, open or not."""
 configured = var_child_runnable_config.get
 """Return LangChain's configuration of the chain body around."""
-_by_uuid: dict[UUID, Body] = {}
-"""Open bodies, one a run: that of the handler that was attached first."""
+_by_uuid: dict[int, Body] = {}
+"""Open bodies by the number of their run's id, one a run: of the handler that was attached first.
+
+A `UUID` hashes and compares in Python, its number does not.
+"""
 finders: list[Callable[[], Body | None]] = []
 """Who else knows of bodies; asked only while there is somebody."""
 
@@ -120,7 +123,7 @@ def _enlist(run: OpenRun, body: Body) -> None:
     """Enter a body under its run's id, or beside that of the store that did so first."""
     run.body = body
     if run.uuid is not None:
-        first = _by_uuid.setdefault(run.uuid, body)
+        first = _by_uuid.setdefault(run.uuid.int, body)
         if first is not body:
             first.beside += (body,)
             return
@@ -156,8 +159,8 @@ def leave(run: OpenRun) -> None:
         return
     body.is_open = False
     body.run = body.span = body.shown = body.cached = None
-    if body.uuid is not None and _by_uuid.get(body.uuid) is body:
-        del _by_uuid[body.uuid]
+    if body.uuid is not None and _by_uuid.get(body.uuid.int) is body:
+        del _by_uuid[body.uuid.int]
     if here() is body:
         _HERE.set(_open(body.parent))
 
@@ -183,8 +186,9 @@ def _streams_to_consumer(run: OpenRun) -> bool:
     They tell of their start with the real input, so only the generator up the stack gives them
     away; `Pregel.invoke` consumes its own `stream`, which is told by the frame above that.
     """
+    is_wrapper = run.shape is Shape.FALLBACKS or run.shape is Shape.BRANCH
     is_graph = run.kind is Kind.CHAIN and run.metadata.get("ls_integration") == "langgraph"
-    if not is_graph and run.shape not in (Shape.FALLBACKS, Shape.BRANCH):
+    if not is_wrapper and not is_graph:
         return False
     frame: FrameType | None = sys._getframe(2)
     for _ in range(_MAX_FRAMES):
@@ -222,7 +226,7 @@ def current_body() -> Body | None:
 def _in_config(config: Any) -> Body | None:
     """Return the innermost chain body that LangChain's configuration names."""
     uuid = getattr(config.get("callbacks"), "parent_run_id", None)
-    return None if uuid is None else _by_uuid.get(uuid)
+    return _by_uuid.get(uuid.int) if isinstance(uuid, UUID) else None
 
 
 def configured_uuid() -> UUID | None:
@@ -234,12 +238,12 @@ def configured_uuid() -> UUID | None:
 
 def body_of(uuid: UUID) -> Body | None:
     """Return the open run of this id."""
-    return _by_uuid.get(uuid)
+    return _by_uuid.get(uuid.int)
 
 
 def bodies_of(uuid: UUID) -> tuple[Body, ...]:
     """Return the open run of this id in every store that records it."""
-    body = _by_uuid.get(uuid)
+    body = _by_uuid.get(uuid.int)
     return () if body is None else (body, *body.beside)
 
 

@@ -91,16 +91,12 @@ class DirectTracer:
             attributes: plain values only, as `longpole.tracer.attributes` makes them; not copied.
             start_time: nanoseconds since the epoch.
         """
+        attributes = attributes or _NOTHING
         above = trace.get_current_span(context)
-        parent_id: str | None
         if type(above) is DirectSpan:
-            around, parent_id = above.around, above.span_id
-        else:
-            around, parent_id = self._around(above.get_span_context())
-        span_id = f"{self._ids.bits(64):016x}"
-        return DirectSpan(
-            self._sink, around, span_id, parent_id, name, start_time, attributes or _NOTHING
-        )
+            return above.child(name, start_time, attributes)
+        around, parent_id = self._around(above.get_span_context())
+        return DirectSpan(self._sink, self._ids, around, parent_id, name, start_time, attributes)
 
     def _around(self, parent: SpanContext) -> tuple[Trace, str | None]:
         if not parent.is_valid:
@@ -121,6 +117,7 @@ class DirectSpan(Span):
 
     __slots__ = (
         "_context",
+        "_ids",
         "_is_open",
         "_later",
         "_run_id",
@@ -133,8 +130,8 @@ class DirectSpan(Span):
     def __init__(
         self,
         sink: EventSink,
+        ids: UniqueIds,
         around: Trace,
-        span_id: str,
         parent_span_id: str | None,
         name: str,
         start_ns: int,
@@ -142,8 +139,9 @@ class DirectSpan(Span):
     ) -> None:
         trace_id = around.trace_id
         self._sink = sink
+        self._ids = ids
         self.around = around
-        self.span_id = span_id
+        self.span_id = span_id = f"{ids.bits(64):016x}"
         self._run_id: str = attributes.get(semconv.LONGPOLE_RUN_ID, trace_id)
         self._context: SpanContext | None = None
         self._later: dict[str, Any] = {}
@@ -160,6 +158,12 @@ class DirectSpan(Span):
                 start_ns=start_ns,
                 attributes=attributes,
             )
+        )
+
+    def child(self, name: str, start_ns: int, attributes: Mapping[str, Any]) -> DirectSpan:
+        """Start a span below this one, open or not, as `DirectTracer.start_span` does."""
+        return DirectSpan(
+            self._sink, self._ids, self.around, self.span_id, name, start_ns, attributes
         )
 
     def get_span_context(self) -> SpanContext:

@@ -84,6 +84,11 @@ class Guest:
 _open: dict[int, Guest] = {}
 
 
+def are_there_guests() -> bool:
+    """Return whether any span of somebody else is open and recorded."""
+    return bool(_open)
+
+
 def guest_of(context: Context) -> Guest | None:
     """Return the open, recorded span of somebody else that is current in a context."""
     if not _open:

@@ -162,21 +162,24 @@ class OpenRun:
 
 
 class OpenRuns:
-    """The table; every step of it is one step for the interpreter, so threads need no lock."""
+    """The table; every step of it is one step for the interpreter, so threads need no lock.
+
+    Runs are kept by the number of their id: `UUID` hashes and compares in Python.
+    """
 
     def __init__(self) -> None:
-        self._by_uuid: dict[UUID, OpenRun] = {}
-        self._closed: OrderedDict[UUID, OpenRun] = OrderedDict()
+        self._by_id: dict[int, OpenRun] = {}
+        self._closed: OrderedDict[int, OpenRun] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._by_uuid)
+        return len(self._by_id)
 
     def __contains__(self, uuid: object) -> bool:
-        return uuid in self._by_uuid
+        return isinstance(uuid, UUID) and uuid.int in self._by_id
 
     def get(self, uuid: UUID) -> OpenRun | None:
         """Return the open run of this id."""
-        return self._by_uuid.get(uuid)
+        return self._by_id.get(uuid.int)
 
     def parent_for(self, parent_uuid: UUID | None) -> OpenRun | None:
         """Return the run that a starting run belongs to, repaired as told above."""
@@ -184,11 +187,11 @@ class OpenRuns:
         if parent_uuid is not None:
             named = self._find(parent_uuid)
             given = meant_by(parent_uuid)
-            meant = None if given is None else self._by_uuid.get(given)
+            meant = None if given is None else self._by_id.get(given.int)
             if meant is not None and (named is None or meant.is_below(named)):
                 return meant
         body_uuid = configured_uuid()
-        if body_uuid is None or body_uuid == parent_uuid:
+        if body_uuid is None or body_uuid is parent_uuid or body_uuid == parent_uuid:
             return named
         body = self._find(body_uuid)
         if body is not None and (named is None or (body.is_open and body.is_below(named))):
@@ -197,28 +200,31 @@ class OpenRuns:
 
     def _find(self, uuid: UUID) -> OpenRun | None:
         """Return a run that is open, or has ended a while ago: what starts late is still its."""
-        return self._by_uuid.get(uuid) or self._closed.get(uuid)
+        return self._by_id.get(uuid.int) or self._closed.get(uuid.int)
 
     def add(self, run: OpenRun) -> OpenRun | None:
         """Enter a run; return the oldest one when there are too many, for the caller to end."""
         if run.uuid is not None:
-            self._by_uuid[run.uuid] = run
+            self._by_id[run.uuid.int] = run
         if run.parent is not None:
             run.parent.children.add(run)
-        if len(self._by_uuid) <= MAX_OPEN:
+        if len(self._by_id) <= MAX_OPEN:
             return None
-        oldest = next(iter(self._by_uuid), None)
-        return None if oldest is None else self.pop(oldest)
+        oldest = next(iter(self._by_id), None)
+        return None if oldest is None else self._pop(oldest)
 
     def pop(self, uuid: UUID) -> OpenRun | None:
         """Take a run out; `None` when it is not open, so that a second end is harmless."""
-        known = self._by_uuid.get(uuid)
+        return self._pop(uuid.int)
+
+    def _pop(self, number: int) -> OpenRun | None:
+        known = self._by_id.get(number)
         if known is not None and known.kind not in _CALLS_NOTHING:
             # First in, then out: another thread may look for it at any moment.
-            self._closed[uuid] = known
+            self._closed[number] = known
             if len(self._closed) > MAX_CLOSED:
                 self._forget_oldest()
-        run = self._by_uuid.pop(uuid, None)
+        run = self._by_id.pop(number, None)
         if run is not None:
             self.close(run)
         return run

@@ -36,7 +36,7 @@ from longpole.tracer.endings import (
     status_of,
     waits_for_answer,
 )
-from longpole.tracer.guests import guest_of
+from longpole.tracer.guests import are_there_guests, guest_of
 from longpole.tracer.limits import limits_of
 from longpole.tracer.open_runs import OpenRun, OpenRuns, lighten
 from longpole.tracer.standing import BY_STEPS, Stand, Start, kind_of, stand_of
@@ -141,19 +141,10 @@ class Spans:
         since_ns = ready_ns(start.uuid, start.start_ns)
         if since_ns is not None:
             attributes[semconv.LONGPOLE_READY_NS] = since_ns
-        context, run_id = _whereabouts(parent)
         if parent is None:
             attributes[semconv.LONGPOLE_RUN_ROOT] = True
             attributes.update(attributes_of.of_session(start.metadata))
-        if run_id is not None:
-            attributes[semconv.LONGPOLE_RUN_ID] = run_id
-        span = self._tracer.start_span(
-            clean_text(start.name),
-            context=context,
-            kind=SpanKind.CLIENT if kind is Kind.LLM else SpanKind.INTERNAL,
-            attributes=attributes,
-            start_time=start.start_ns,
-        )
+        span, run_id = self._started(start, kind, parent, attributes)
         trace_id, span_id = _ids_of(span)
         return OpenRun(
             uuid=start.uuid,
@@ -170,6 +161,28 @@ class Spans:
             metadata=start.metadata,
             task=task,
         )
+
+    def _started(
+        self, start: Start, kind: Kind, parent: OpenRun | None, attributes: Attributes
+    ) -> tuple[OtelSpan, str | None]:
+        """Start the span itself; return it and the run's id, unless that is the trace's."""
+        name = clean_text(start.name)
+        above = None if parent is None else parent.span
+        if parent is not None and type(above) is DirectSpan and not are_there_guests():
+            # The rule, and what stands below does the same the long way.
+            attributes[semconv.LONGPOLE_RUN_ID] = parent.run_id
+            return above.child(name, start.start_ns, attributes), parent.run_id
+        context, run_id = _whereabouts(parent)
+        if run_id is not None:
+            attributes[semconv.LONGPOLE_RUN_ID] = run_id
+        span = self._tracer.start_span(
+            name,
+            context=context,
+            kind=SpanKind.CLIENT if kind is Kind.LLM else SpanKind.INTERNAL,
+            attributes=attributes,
+            start_time=start.start_ns,
+        )
+        return span, run_id
 
     def close(self, uuid: UUID, end_ns: int, attributes: Attributes) -> None:
         """Close the span of a run that returned; unknown and closed runs are left alone."""

@@ -37,7 +37,9 @@ class Submission:
         """
         if self._taken_by is None:
             self._taken_by = run
-        if self.began_ns is None or run is None or self._taken_by != run:
+        if self.began_ns is None or run is None:
+            return None
+        if self._taken_by is not run and self._taken_by != run:
             return None
         return max(0, self.began_ns - self.submitted_ns)
 
