@@ -7,7 +7,7 @@ tuples of text. Values that are not known are left out, never made up.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from longpole.model import semconv
 from longpole.model.caller import name_of, own_metadata, session_in, user_in
@@ -196,25 +196,29 @@ def of_first_token(first_token_ns: int | None, start_ns: int) -> Attributes:
     }
 
 
-def of_input(kept: Captured) -> Attributes:
-    """Return the attributes that carry an input."""
-    attributes: Attributes = {
-        semconv.INPUT_VALUE: kept.text,
-        semconv.INPUT_MIME_TYPE: JSON if kept.is_json else TEXT,
-    }
-    if kept.cut_from is not None:
-        attributes[semconv.LONGPOLE_INPUT_SIZE] = kept.cut_from
-    return attributes
+class ContentNames(NamedTuple):
+    """Under which names a content is told: its text, what that is, and its size if it was cut."""
+
+    value: str
+    mime_type: str
+    size: str
 
 
-def of_output(kept: Captured) -> Attributes:
-    """Return the attributes that carry an output."""
-    attributes: Attributes = {
-        semconv.OUTPUT_VALUE: kept.text,
-        semconv.OUTPUT_MIME_TYPE: JSON if kept.is_json else TEXT,
-    }
-    if kept.cut_from is not None:
-        attributes[semconv.LONGPOLE_OUTPUT_SIZE] = kept.cut_from
+INPUT: Final = ContentNames(
+    semconv.INPUT_VALUE, semconv.INPUT_MIME_TYPE, semconv.LONGPOLE_INPUT_SIZE
+)
+OUTPUT: Final = ContentNames(
+    semconv.OUTPUT_VALUE, semconv.OUTPUT_MIME_TYPE, semconv.LONGPOLE_OUTPUT_SIZE
+)
+
+
+def of_content(names: ContentNames, kept: Captured) -> Attributes:
+    """Return the attributes that carry an input or an output."""
+    value, mime_type, size = names
+    text, is_json, cut_from = kept
+    attributes: Attributes = {value: text, mime_type: JSON if is_json else TEXT}
+    if cut_from is not None:
+        attributes[size] = cut_from
     return attributes
 
 

@@ -106,10 +106,10 @@ def _record(
         tags=manager.tags,
         metadata=manager.metadata,
         caller=find_caller(),
-        attributes=request | recorder.content("input", attributes_of.of_input, prompt),
+        attributes=request | recorder.content(attributes_of.INPUT, prompt),
     )
     run = recorder.spans.open(start, recorder.redact)
     if run is not None:
         answer = attributes_of.of_answer(replace(read_answer(result), cache_hit=True))
-        output = recorder.content("output", attributes_of.of_output, text)
+        output = recorder.content(attributes_of.OUTPUT, text)
         recorder.spans.end(run, at_ns, Status.OK, answer | output)

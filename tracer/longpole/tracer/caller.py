@@ -51,6 +51,8 @@ class Caller:
 
 
 UNKNOWN_CALLER: Final = Caller(None, None)
+MODEL: Final = Caller(Shape.OTHER, None)
+"""Starts its own run. Where it is a branch, its limit is what its parent was asked for."""
 
 ABATCHED: ContextVar[type[Runnable[Any, Any]] | None] = ContextVar(
     "longpole_abatched", default=None
@@ -130,7 +132,7 @@ def _asking(caller: Caller, config: dict[str, Any]) -> Caller:
     ignored = configurable.get("max_concurrency") if type(configurable) is dict else None
     if limit is None and ignored is None:
         return caller
-    return _limited(caller.shape, _as_limit(limit), _as_limit(ignored))
+    return _limited(caller.shape, _as_limit(limit), None if ignored is None else _as_limit(ignored))
 
 
 @functools.lru_cache(maxsize=256)

@@ -185,7 +185,7 @@ def _of_texts(recorder: Recorder, texts: object) -> Attributes:
     count = len(texts) if type(texts) is list else 1
     return {
         semconv.LONGPOLE_EMBEDDED_TEXTS: count,
-        **recorder.content("input", attributes_of.of_input, texts),
+        **recorder.content(attributes_of.INPUT, texts),
     }
 
 

@@ -24,7 +24,7 @@ from longpole.tracer import attributes as attributes_of
 from longpole.tracer import hooks as hooks_of
 from longpole.tracer.attributes import Attributes
 from longpole.tracer.bodies import enter, hand_over
-from longpole.tracer.caller import UNKNOWN_CALLER, caller_of_rows, find_caller
+from longpole.tracer.caller import MODEL, UNKNOWN_CALLER, caller_of_rows, find_caller
 from longpole.tracer.clock import Clock, now_ns
 from longpole.tracer.content import Redact, capture, type_name
 from longpole.tracer.events import (
@@ -290,9 +290,12 @@ class LongpoleHandler(BaseCallbackHandler):
         """Close the span of a chain."""
         end_ns = self._clock()
         run = self._spans.runs.get(run_id)
-        policy = None if run is None else run.trace_policy
-        output = self._output(recorded_output(policy, outputs))
-        self._close("on_chain_end", run_id, end_ns, {**self._late_input(kwargs), **output})
+        if run is not None and run.trace_policy is not None:
+            outputs = recorded_output(run.trace_policy, outputs)
+        told = self._output(outputs)
+        if "inputs" in kwargs:
+            told = {**self._late_input(kwargs), **told}
+        self._close("on_chain_end", run_id, end_ns, told)
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Close the span of a model call."""
@@ -362,7 +365,8 @@ class LongpoleHandler(BaseCallbackHandler):
         try:
             if parent_run_id is None:
                 renew_probes()
-            caller = find_caller(3)  # above the method that got the event
+            # Above the method that got the event; nothing is asked of who calls a model.
+            caller = MODEL if kind is Kind.LLM else find_caller(3)
             if caller is UNKNOWN_CALLER and kind is Kind.CHAIN:
                 caller = caller_of_rows()
             start = Start(
@@ -450,10 +454,10 @@ class LongpoleHandler(BaseCallbackHandler):
             return {}
 
     def _input(self, value: object) -> Attributes:
-        return self.recorder.content("input", attributes_of.of_input, value)
+        return self.recorder.content(attributes_of.INPUT, value)
 
     def _output(self, value: object) -> Attributes:
-        return self.recorder.content("output", attributes_of.of_output, value)
+        return self.recorder.content(attributes_of.OUTPUT, value)
 
     def _late_input(self, kwargs: Mapping[str, Any]) -> Attributes:
         inputs = kwargs.get("inputs")

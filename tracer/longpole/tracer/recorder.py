@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from longpole.tracer.attributes import Attributes
+from longpole.tracer.attributes import Attributes, ContentNames, of_content
 from longpole.tracer.clock import Clock
-from longpole.tracer.content import Captured, Redact, capture
+from longpole.tracer.content import Redact, capture
 
 if TYPE_CHECKING:
     from longpole.storage import SpanEvent
@@ -39,14 +39,12 @@ class Recorder:
     shows_span: bool
     hooked: bool
 
-    def content(
-        self, which: str, named: Callable[[Captured], Attributes], value: object
-    ) -> Attributes:
+    def content(self, names: ContentNames, value: object) -> Attributes:
         """Return what may be kept of a value, as attributes; none of it when it cannot be read."""
         if not self.captures:
             return {}
         try:
-            return named(capture(value, limit=self.limit, redact=self.redact))
+            return of_content(names, capture(value, limit=self.limit, redact=self.redact))
         except Exception as error:  # noqa: BLE001 - a span without its content is still a span
-            self.swallow(which, error)
+            self.swallow(names.value.removesuffix(".value"), error)
             return {}

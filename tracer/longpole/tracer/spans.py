@@ -166,7 +166,7 @@ class Spans:
         self, start: Start, kind: Kind, parent: OpenRun | None, attributes: Attributes
     ) -> tuple[OtelSpan, str | None]:
         """Start the span itself; return it and the run's id, unless that is the trace's."""
-        name = clean_text(start.name)
+        name = start.name if start.name.isascii() else clean_text(start.name)
         above = None if parent is None else parent.span
         if parent is not None and type(above) is DirectSpan and not are_there_guests():
             # The rule, and what stands below does the same the long way.

@@ -95,7 +95,7 @@ def _open_span(spans: Spans, tree: RunTree, recorder: Recorder, start_ns: int) -
     told = (tree.extra or {}).get("metadata") or {}
     kind = _KINDS.get(tree.run_type, Kind.CHAIN)
     attributes = attributes_of.of_request("chat", told, {}) if kind is Kind.LLM else {}
-    attributes |= recorder.content("input", attributes_of.of_input, tree.inputs)
+    attributes |= recorder.content(attributes_of.INPUT, tree.inputs)
     start = Start(
         uuid=tree.id,
         parent_uuid=tree.parent_run_id,
@@ -139,7 +139,7 @@ def _ended(tree: RunTree) -> None:
 def _of_result(tree: RunTree, recorder: Recorder) -> Attributes:
     told: Attributes = {}
     if tree.outputs is not None:
-        told |= recorder.content("output", attributes_of.of_output, tree.outputs)
+        told |= recorder.content(attributes_of.OUTPUT, tree.outputs)
     usage = ((tree.extra or {}).get("metadata") or {}).get("usage_metadata")
     if tree.run_type == "llm" and usage:
         with suppress(ValueError):  # pydantic's: no usage of a shape that is known
