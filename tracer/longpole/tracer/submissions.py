@@ -28,18 +28,19 @@ class Submission:
         self.submitted_ns = submitted_ns
         self.is_of_loop = is_of_loop
         self.began_ns: int | None = None
-        self._taken_by: UUID | None = None
+        self._taken_by: int | None = None
 
     def wait_for(self, run: UUID | None) -> int | None:
         """Return how long this run's work waited; `None` when another run started in it before.
 
         Every handler that sees the run gets the same answer.
         """
-        if self._taken_by is None:
-            self._taken_by = run
-        if self.began_ns is None or run is None:
+        if run is None:
             return None
-        if self._taken_by is not run and self._taken_by != run:
+        number = run.int  # a UUID compares in Python
+        if self._taken_by is None:
+            self._taken_by = number
+        if self.began_ns is None or self._taken_by != number:
             return None
         return max(0, self.began_ns - self.submitted_ns)
 
