@@ -100,13 +100,16 @@ def of_metadata(
 
 def of_session(metadata: Mapping[str, Any]) -> Attributes:
     """Return session and user that the caller named in the metadata of a root."""
-    return _known(
-        {**_of_conversation(metadata), semconv.USER_ID: _clean(user_in(metadata))},
-    )
+    session = session_in(metadata)
+    user = _clean(user_in(metadata))
+    return {
+        **({} if session is None else _of_conversation(session)),
+        **({} if user is None else {semconv.USER_ID: user}),
+    }
 
 
-def _of_conversation(metadata: Mapping[str, Any]) -> Attributes:
-    session = _clean(session_in(metadata))
+def _of_conversation(session: str) -> Attributes:
+    session = clean_text(session)
     return {semconv.SESSION_ID: session, semconv.GEN_AI_CONVERSATION_ID: session}
 
 
@@ -114,21 +117,27 @@ def of_request(
     operation: str, metadata: Mapping[str, Any], invocation: Mapping[str, Any]
 ) -> Attributes:
     """Return what is asked of a model. `bind(model=…)` leaves `model_name` stale: it comes last."""
+    asked: Attributes = {semconv.GEN_AI_OPERATION_NAME: operation}
     provider = _name(metadata.get("ls_provider"))
+    if provider:
+        asked[semconv.GEN_AI_PROVIDER_NAME] = from_langchain(provider)
     model = _name(metadata.get("ls_model_name"))
-    if model is None:
+    if model is None and invocation:
         model = next(filter(None, map(_name, map(invocation.get, _NAMES_OF_MODEL))), None)
-    return _known(
-        {
-            semconv.GEN_AI_OPERATION_NAME: operation,
-            semconv.GEN_AI_PROVIDER_NAME: from_langchain(provider) if provider else None,
-            semconv.GEN_AI_REQUEST_MODEL: model,
-            semconv.GEN_AI_REQUEST_TEMPERATURE: _real(metadata.get("ls_temperature")),
-            semconv.GEN_AI_REQUEST_MAX_TOKENS: _integer(metadata.get("ls_max_tokens")),
-            **_of_conversation(metadata),
-            **(_of_sampling(invocation) if invocation else {}),
-        }
-    )
+    if model is not None:
+        asked[semconv.GEN_AI_REQUEST_MODEL] = model
+    temperature = _real(metadata.get("ls_temperature"))
+    if temperature is not None:
+        asked[semconv.GEN_AI_REQUEST_TEMPERATURE] = temperature
+    most_tokens = _integer(metadata.get("ls_max_tokens"))
+    if most_tokens is not None:
+        asked[semconv.GEN_AI_REQUEST_MAX_TOKENS] = most_tokens
+    session = session_in(metadata)
+    if session is not None:
+        asked.update(_of_conversation(session))
+    if invocation:
+        asked.update(_known(_of_sampling(invocation)))
+    return asked
 
 
 def _of_sampling(invocation: Mapping[str, Any]) -> Attributes:
