@@ -55,7 +55,7 @@ class SpoolFile:
         name: file name, the key of its offset in the database.
         begin: where events begin, behind the header.
         size: bytes written so far.
-        events, spans: frames written, and how many of them were starts.
+        spans: how many of the frames written are starts.
     """
 
     def __init__(self, folder: Path, recorder: Recorder, number: int) -> None:
@@ -66,7 +66,6 @@ class SpoolFile:
         """
         self.name = f"{recorder.recorder_id}-{number:06d}{SUFFIX}"
         self.path = folder / self.name
-        self.events = 0
         self.spans = 0
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         hidden = folder / f".{self.name}"
@@ -91,13 +90,16 @@ class SpoolFile:
             OSError: it could not be written; the file ends where it ended before.
         """
         data = FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+        # `os.write` lets go of the interpreter, but a write this short is over before another
+        # thread wakes up: beside one that computes, an append takes 4 µs. A write that keeps the
+        # interpreter would gain nothing, and hold up the whole app where the disk is slow.
         written = os.write(self.fd, data)
         if written != len(data):
             os.ftruncate(self.fd, os.fstat(self.fd).st_size - written)
             raise OSError(errno.ENOSPC, "only a part of a frame could be written")
         self.size += written
-        self.events += 1
-        self.spans += is_start
+        if is_start:
+            self.spans += 1
 
     def is_gone(self) -> bool:
         """Whether somebody removed the file under us."""
