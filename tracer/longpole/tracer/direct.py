@@ -149,14 +149,14 @@ class DirectSpan(Span):
         self._is_open = True
         sink.append(
             SpanStart(
-                run_id=self._run_id,
-                trace_id=trace_id,
-                span_id=span_id,
-                parent_span_id=parent_span_id,
-                is_root=semconv.LONGPOLE_RUN_ROOT in attributes,
-                name=name,
-                start_ns=start_ns,
-                attributes=attributes,
+                self._run_id,
+                trace_id,
+                span_id,
+                parent_span_id,
+                semconv.LONGPOLE_RUN_ROOT in attributes,
+                name,
+                start_ns,
+                attributes,
             )
         )
 
@@ -247,16 +247,7 @@ class DirectSpan(Span):
         if self._later:
             attributes = {**self._later, **attributes}
             self._later = {}
-        self._sink.append(
-            SpanEnd(
-                run_id=self._run_id,
-                span_id=self.span_id,
-                end_ns=end_ns,
-                status=status,
-                error=error,
-                attributes=attributes,
-            )
-        )
+        self._sink.append(SpanEnd(self._run_id, self.span_id, end_ns, status, error, attributes))
 
 
 def _ending(
