@@ -60,7 +60,7 @@ def test_a_deep_link_opens_a_run_on_a_fresh_server(tmp_path: Path, open_page: Op
 def test_one_sentence_tells_what_the_run_waited_for(server: Server, open_page: OpenPage) -> None:
     page = open_page(server, _path(PANEL.run_id))
 
-    sentence = page.get_by_test_id("stMarkdown").filter(has_text="experts[claude]")
+    sentence = page.get_by_test_id("stMarkdown").filter(has_text="% in claude")
     expect(sentence).to_contain_text("2.30 s")
     expect(sentence).to_contain_text("of a possible")
 

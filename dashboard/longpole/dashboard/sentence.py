@@ -5,11 +5,14 @@ Pure text: what the trace named is left as it is, the page that shows it makes i
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from longpole.analysis.result import Branch, FanOut, RunAnalysis
 from longpole.dashboard import words
-from longpole.dashboard.labels import placed_label
+from longpole.dashboard.labels import branch_label, placed_label
+from longpole.model import Run, Span
 
 _WORTH_SAYING = 0.01
 
@@ -22,12 +25,34 @@ class Phrase:
     name: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongPole:
+    """What a run waited for longest of what ran side by side.
+
+    Most often one branch. Under a limit alike branches take turns on the critical path, and none of
+    them is long: then it is all of them together.
+
+    Attributes:
+        branches: those on the critical path, the longest on it first.
+        alike: how many branches of the fan-out have the same name, those on the path with them.
+    """
+
+    fan_out: FanOut
+    branches: tuple[Branch, ...]
+    alike: int
+    on_path_ns: int
+    label: str
+
+
 def sentence(analysis: RunAnalysis) -> tuple[Phrase, ...]:
     """Return the phrases: how long, because of whom, how parallel, queued, and for how much."""
     facts = analysis.facts
     phrases = [
         Phrase(words.duration(facts.wall_ns) + (" so far" if analysis.run.is_running else ""))
     ]
+    failure = _failure(analysis.run)
+    if failure is not None:
+        phrases.append(failure)
     culprit = _culprit(analysis)
     if culprit is not None:
         phrases.append(culprit)
@@ -47,18 +72,62 @@ def sentence(analysis: RunAnalysis) -> tuple[Phrase, ...]:
     return tuple(phrases)
 
 
-def long_pole(analysis: RunAnalysis) -> tuple[FanOut, Branch] | None:
-    """Return the fan-out and its branch that the run waited for longest; `None` without one."""
-    found: tuple[FanOut, Branch] | None = None
+def long_pole(analysis: RunAnalysis) -> LongPole | None:
+    """Return what the run waited for longest of what ran side by side; `None` without any."""
+    longest: LongPole | None = None
     for fan_out in analysis.fan_outs:
-        for branch in fan_out.branches:
-            if branch.on_path_ns > (found[1].on_path_ns if found else 0):
-                found = (fan_out, branch)
-    return found
+        for found in _poles(analysis.run, fan_out):
+            if found.on_path_ns > (longest.on_path_ns if longest else 0):
+                longest = found
+    return longest
+
+
+def _poles(run: Run, fan_out: FanOut) -> Iterator[LongPole]:
+    """Yield branches by themselves, and those that only a number tells apart together."""
+    alike: defaultdict[str, list[Branch]] = defaultdict(list)
+    for branch in fan_out.branches:
+        name = run.span_by_id[branch.span_id].name
+        alike[name if branch.key.isdecimal() else f"{name}\x1f{branch.key}"].append(branch)
+    for branches in alike.values():
+        waited = sorted(
+            (one for one in branches if one.on_path_ns), key=lambda one: -one.on_path_ns
+        )
+        if not waited:
+            continue
+        first = run.span_by_id[waited[0].span_id]
+        many = f"{words.short_name(first.name)}[*]"
+        yield LongPole(
+            fan_out=fan_out,
+            branches=tuple(waited),
+            alike=len(branches),
+            on_path_ns=sum(one.on_path_ns for one in waited),
+            label=branch_label(first) if len(waited) == 1 else many,
+        )
+
+
+def _failure(run: Run) -> Phrase | None:
+    """Say what made a run fail, and where that began."""
+    if run.root.error is None:
+        return None
+    span = run.root
+    while (cause := _cause(run, span)) is not None:
+        span = cause
+    kind = (span.error or run.root.error).type.rpartition(".")[2]
+    if span is run.root:
+        return Phrase("failed:", kind)
+    where = placed_label(run, span) if span.branch is None else branch_label(span)
+    return Phrase("failed:", f"{kind} in {where}")
+
+
+def _cause(run: Run, span: Span) -> Span | None:
+    """Return the child whose error a span passed on, else the one that failed first."""
+    failed = [child for child in run.children(span.span_id) if child.error is not None]
+    passed_on = [child for child in failed if child.error == span.error]
+    return min(passed_on or failed, key=lambda child: child.end_ns or 0, default=None)
 
 
 def _culprit(analysis: RunAnalysis) -> Phrase | None:
-    """Name the branch that the run waited for longest, or the span, where one took longer."""
+    """Name what the run waited for longest: branches, or the span, where one took longer."""
     wall_ns = analysis.facts.wall_ns
     if wall_ns <= 0:
         return None
@@ -67,10 +136,11 @@ def _culprit(analysis: RunAnalysis) -> Phrase | None:
         owned[segment.span_id] = owned.get(segment.span_id, 0) + segment.length_ns
     span_id = max(owned, key=lambda owner: owned[owner])
     pole = long_pole(analysis)
-    if pole is not None and pole[1].on_path_ns >= owned[span_id]:
-        fan_out, branch = pole
-        group = words.short_name(analysis.run.span_by_id[fan_out.span_id].name)
-        return Phrase(f"{words.share(branch.on_path_ns / wall_ns)} in", f"{group}[{branch.key}]")
+    if pole is not None and pole.on_path_ns >= owned[span_id]:
+        share = words.share(pole.on_path_ns / wall_ns)
+        turns = len(pole.branches)
+        some = f" {turns:,} of {pole.alike:,}" if turns > 1 else ""
+        return Phrase(f"{share} in{some}", pole.label)
     if len(owned) < 2:
         return None
     label = placed_label(analysis.run, analysis.run.span_by_id[span_id])

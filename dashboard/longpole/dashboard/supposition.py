@@ -30,7 +30,6 @@ from longpole.analysis.result import RunAnalysis
 from longpole.analysis.what_if import WhatIf
 from longpole.analysis.what_if_set import SetWhatIf
 from longpole.dashboard import words
-from longpole.dashboard.labels import branch_label
 from longpole.dashboard.sentence import long_pole
 
 _NOTHING_NS = 500
@@ -143,12 +142,11 @@ def _then(analysed: RunAnalysis, after: RunAnalysis) -> str:
     pole = long_pole(after)
     if pole is None:
         return ""
-    fan_out, branch = pole
-    where = words.short_name(after.run.span_by_id[fan_out.span_id].name)
+    where = words.short_name(after.run.span_by_id[pole.fan_out.span_id].name)
     before = long_pole(analysed)
-    is_same = before is not None and before[1].span_id == branch.span_id
-    who = branch_label(after.run.span_by_id[branch.span_id])
-    return f"; {'still' if is_same else 'then'} {who} holds up {where}"
+    is_same = before is not None and before.label == pole.label
+    verb = "hold" if len(pole.branches) > 1 else "holds"
+    return f"; {'still' if is_same else 'then'} {pole.label} {verb} up {where}"
 
 
 def trusted(trust: Trust) -> str:

@@ -95,7 +95,7 @@ def runs(
 def _long_poles(
     store: Store, page: RunPage, objects: Sequence[Object], now_ns: int
 ) -> Mapping[str, str]:
-    """Return the keys of the branches that runs waited for longest, by run id.
+    """Return the branches that runs waited for longest, by run id.
 
     No list keeps them, so they are found out for as many runs as a screen holds and not for huge
     ones.
@@ -105,7 +105,7 @@ def _long_poles(
         if one["peak_concurrency"] > 1 and row.spans <= _POLES_MAX_SPANS:
             pole = long_pole(analyse(store.load_run(row.run_id), now_ns=now_ns))
             if pole is not None:
-                found[row.run_id] = pole[1].key
+                found[row.run_id] = pole.label
     return found
 
 

@@ -17,7 +17,6 @@ import streamlit as st
 from longpole.analysis import analyse
 from longpole.analysis.collector import no_cycle_collection
 from longpole.analysis.result import RunAnalysis
-from longpole.dashboard.labels import branch_label
 from longpole.dashboard.prices import price_book
 from longpole.dashboard.sentence import long_pole
 from longpole.dashboard.settle import BATCH, has_backlog, is_all_settled, settle
@@ -267,10 +266,7 @@ def _long_pole(run_id: str) -> LongPole | None:
     pole = long_pole(found)
     if pole is None or found.facts.wall_ns <= 0:
         return None
-    branch = pole[1]
-    return LongPole(
-        branch_label(found.run.span_by_id[branch.span_id]), branch.on_path_ns / found.facts.wall_ns
-    )
+    return LongPole(pole.label, pole.on_path_ns / found.facts.wall_ns)
 
 
 def waterfall_payload(found: RunAnalysis, focus: str | None, token: int) -> bytes:
