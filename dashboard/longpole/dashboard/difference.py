@@ -53,8 +53,7 @@ def verdict(comparison: RunComparison) -> Sequence[str]:
     if not delta_ns:
         first = f"as long as before, {words.duration(after.wall_ns)}"
     else:
-        sign = "+" if delta_ns > 0 else "−"
-        share = f" ({sign}{words.share(abs(delta_ns) / before.wall_ns)})" if before.wall_ns else ""
+        share = f" ({words.signed_share(delta_ns / before.wall_ns)})" if before.wall_ns else ""
         how = "slower" if delta_ns > 0 else "faster"
         walls = f"{words.duration(before.wall_ns)} → {words.duration(after.wall_ns)}"
         first = f"{words.duration(abs(delta_ns))} {how}{share}: {walls}"

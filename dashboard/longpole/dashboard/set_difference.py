@@ -124,8 +124,7 @@ def signed_share(delta: float) -> str:
     >>> [signed_share(delta) for delta in (0.2, -0.013, 0.0)]
     ['+20 points', '−1.3 points', '0 points']
     """
-    sign = "+" if delta > 0 else "−" if delta < 0 else ""
-    return f"{sign}{words.share(abs(delta)).removesuffix(' %')} points"
+    return f"{words.signed_share(delta).removesuffix(' %').removeprefix('±')} points"
 
 
 def excludes_zero(

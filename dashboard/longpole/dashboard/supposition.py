@@ -123,19 +123,8 @@ def changed(before_ns: int, after_ns: int) -> str:
         return f"{words.duration(before_ns)} → {words.duration(after_ns)}"
     return (
         f"{words.duration(before_ns)} → {words.duration(after_ns)} "
-        f"({signed_share((after_ns - before_ns) / before_ns)})"
+        f"({words.signed_share((after_ns - before_ns) / before_ns)})"
     )
-
-
-def signed_share(ratio: float) -> str:
-    """Return a relative difference.
-
-    >>> signed_share(-0.363), signed_share(0.02), signed_share(0)
-    ('−36 %', '+2.0 %', '±0 %')
-    """
-    if not ratio:
-        return "±0 %"
-    return f"{'+' if ratio > 0 else '−'}{words.share(abs(ratio))}"
 
 
 def _then(analysed: RunAnalysis, after: RunAnalysis) -> str:

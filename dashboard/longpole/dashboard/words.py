@@ -18,6 +18,8 @@ from longpole.model.run import Span
 _US: Final = 1_000
 _MS: Final = 1_000_000
 _S: Final = 1_000_000_000
+_LEAST_SHARE: Final = 0.0005
+"""Less of a whole rounds to nothing."""
 
 
 def duration(length_ns: float) -> str:
@@ -26,8 +28,10 @@ def duration(length_ns: float) -> str:
     >>> [duration(ns) for ns in (412_000, 30_400_000, 928_000_000, 2_330_000_000)]
     ['412 µs', '30.4 ms', '928 ms', '2.33 s']
     >>> [duration(ns) for ns in (0, 402_000_000_000, 7_500_000_000_000)]
-    ['0 µs', '6m 42s', '2h 05m']
+    ['0 s', '6m 42s', '2h 05m']
     """
+    if length_ns == 0:
+        return "0 s"
     if length_ns < 0:
         return f"−{duration(-length_ns)}"
     if round(length_ns / _US) < 1000:
@@ -50,8 +54,10 @@ def duration(length_ns: float) -> str:
 def usd(amount: Decimal) -> str:
     """Return an amount of money, more digits the smaller it is.
 
-    >>> [usd(Decimal(text)) for text in ("0", "0.0000213", "0.0041", "0.043", "0.12", "1234.5")]
-    ['$0', '$0.000021', '$0.0041', '$0.043', '$0.12', '$1,234.50']
+    >>> [usd(Decimal(text)) for text in ("0", "0.0000213", "0.000904", "0.0041", "0.043")]
+    ['$0', '$0.000021', '$0.00090', '$0.0041', '$0.043']
+    >>> [usd(Decimal(text)) for text in ("0.12", "1234.5")]
+    ['$0.12', '$1,234.50']
     >>> usd(Decimal("0.0000002"))
     '< $0.000001'
     """
@@ -60,8 +66,10 @@ def usd(amount: Decimal) -> str:
     size = abs(amount)
     if size < Decimal("0.0000005"):
         return "< $0.000001"
-    if size < Decimal("0.001"):
+    if size < Decimal("0.0001"):
         return f"${amount:.6f}"
+    if size < Decimal("0.001"):
+        return f"${amount:.5f}"
     if size < Decimal("0.01"):
         return f"${amount:.4f}"
     if size < Decimal("0.1"):
@@ -109,13 +117,26 @@ def size(count_bytes: int) -> str:
 def share(ratio: float) -> str:
     """Return a part of a whole in percent.
 
-    >>> share(0.081), share(0.34), share(1), share(0)
-    ('8.1 %', '34 %', '100 %', '0 %')
+    >>> share(0.081), share(0.34), share(1), share(0), share(0.0004)
+    ('8.1 %', '34 %', '100 %', '0 %', '< 0.1 %')
     """
+    if 0 < ratio < _LEAST_SHARE:
+        return "< 0.1 %"
     percent = ratio * 100
     if percent == 0 or percent >= 9.95:
         return f"{percent:.0f} %"
     return f"{percent:.1f} %"
+
+
+def signed_share(ratio: float) -> str:
+    """Return a relative difference.
+
+    >>> [signed_share(ratio) for ratio in (-0.363, 0.02, 0.0001, 0)]
+    ['−36 %', '+2.0 %', '±0 %', '±0 %']
+    """
+    if abs(ratio) < _LEAST_SHARE:
+        return "±0 %"
+    return f"{'+' if ratio > 0 else '−'}{share(abs(ratio))}"
 
 
 def times(ratio: float) -> str:

@@ -175,8 +175,7 @@ def _tail_columns(places: Sequence[TailPlace]) -> tuple[Column, ...]:
     def share(place: TailPlace) -> str:
         if place.share is None:
             return "–"
-        sign = "−" if place.share < 0 else ""
-        return f"{sign}{words.share(abs(float(place.share)))}"
+        return words.signed_share(float(place.share)).removeprefix("+")
 
     return (
         column("share", places, share, is_number=True),

@@ -24,7 +24,6 @@ from longpole.dashboard.prices import price_book
 from longpole.dashboard.supposing import Question, suppose
 from longpole.dashboard.supposition import (
     curved,
-    signed_share,
     spark,
     trusted,
     verdict,
@@ -115,7 +114,7 @@ def _totals(answer: WhatIf) -> tuple[Column, ...]:
 
 def _times(label: str, before_ns: int, after_ns: int) -> tuple[str, str, str, str]:
     delta_ns = after_ns - before_ns
-    share = f" ({signed_share(delta_ns / before_ns)})" if before_ns and delta_ns else ""
+    share = f" ({words.signed_share(delta_ns / before_ns)})" if before_ns and delta_ns else ""
     return (
         label,
         words.duration(before_ns),

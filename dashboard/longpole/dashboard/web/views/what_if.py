@@ -21,7 +21,7 @@ from longpole.dashboard import figures, words
 from longpole.dashboard.charts.gains import gains
 from longpole.dashboard.charts.strips import ROWS_MOST, rows_of, strips
 from longpole.dashboard.difference import place_of, signed_duration, signed_usd, what_counts
-from longpole.dashboard.supposition import signed_share, trusted, verdict_between
+from longpole.dashboard.supposition import trusted, verdict_between
 from longpole.dashboard.web import queries, what_ifs
 from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Table, table
 from longpole.dashboard.web.views import what_if_controls
@@ -128,7 +128,7 @@ def _answer(found: RunAnalysis, token: int, texts: tuple[str, ...]) -> None:
 def _numbers(told: Answered) -> None:
     answer = told.answer
     before_ns, wall = answer.wall_before_ns, answer.wall
-    share = f" ({signed_share(answer.delta_ns / before_ns)})" if before_ns else ""
+    share = f" ({words.signed_share(answer.delta_ns / before_ns)})" if before_ns else ""
     shown: list[tuple[str, str, str, int | Decimal]] = [
         (
             "Wall" if wall.is_certain else "Wall, mean",

@@ -4,6 +4,7 @@ const MINUS = "−";
 function durationText(ns) {
   if (!Number.isFinite(ns)) return "–";
   if (ns < 0) return MINUS + durationText(-ns);
+  if (ns === 0) return "0 s";
   if (Math.round(ns / 1e3) < 1000) return `${Math.round(ns / 1e3)} µs`;
   if (ns < 99.95e6) return `${(ns / 1e6).toFixed(1)} ms`;
   if (Math.round(ns / 1e6) < 1000) return `${Math.round(ns / 1e6)} ms`;
@@ -30,7 +31,7 @@ function usdText(usd) {
   if (!Number.isFinite(usd)) return "–";
   if (usd === 0) return "$0";
   if (usd < 0.0000005) return "< $0.000001";
-  const digits = usd < 0.001 ? 6 : usd < 0.01 ? 4 : usd < 0.1 ? 3 : 2;
+  const digits = usd < 0.0001 ? 6 : usd < 0.001 ? 5 : usd < 0.01 ? 4 : usd < 0.1 ? 3 : 2;
   const fixed = { minimumFractionDigits: digits, maximumFractionDigits: digits };
   return `$${usd.toLocaleString("en-US", fixed)}`;
 }
@@ -42,5 +43,6 @@ function tokensText(tokens) {
 
 function shareText(ratio) {
   const percent = ratio * 100;
+  if (percent > 0 && percent < 0.05) return "< 0.1 %";
   return `${percent >= 9.95 || percent === 0 ? percent.toFixed(0) : percent.toFixed(1)} %`;
 }
