@@ -103,7 +103,8 @@ def test_failures_name_the_models_that_failed() -> None:
 @pytest.mark.parametrize(
     ("apart_ns", "bucket_ns"),
     [
-        (0, 60 * 10**9),
+        (0, 5 * 10**9),
+        (10 * 60 * 10**9, 15 * 10**9),
         (HOUR_NS, 5 * 60 * 10**9),
         (2 * DAY_NS, HOUR_NS),
         (30 * DAY_NS, DAY_NS),

@@ -22,6 +22,8 @@ DAY_NS: Final = 24 * HOUR_NS
 _HOURS_MOST: Final = 72
 _MINUTE_NS: Final = 60 * 10**9
 _USUAL_NS: Final = (
+    _MINUTE_NS // 12,
+    _MINUTE_NS // 4,
     _MINUTE_NS,
     5 * _MINUTE_NS,
     15 * _MINUTE_NS,
@@ -75,7 +77,8 @@ def bucket_for(samples: Sequence[RunSample]) -> int:
 def bucket_fitting(samples: Sequence[RunSample], *, most: int = _BUCKETS_MOST) -> int:
     """Return the shortest of the usual lengths that makes at most so many buckets, for a picture.
 
-    A minute, 5 or 15 of them, an hour or 6, a day, a week; a week also where that is too short.
+    5 or 15 seconds, a minute, 5 or 15 of them, an hour or 6, a day, a week; a week also where that
+    is too short.
     """
     starts = [sample.start_ns for sample in samples]
     length_ns = max(starts) - min(starts) if starts else 0

@@ -20,6 +20,8 @@ MAX_BARS = 40
 """Branches in one picture; beyond it only the last to end are drawn, the table has them all."""
 _MAX_STEPS = 2_000
 _ROW_PX = 22
+_TOLD_PX = 96
+"""Room for a length and its share behind the longest bar."""
 
 __all__ = ["CONFIG", "MAX_BARS", "branches", "concurrency", "path_owners", "path_shares"]
 
@@ -97,7 +99,7 @@ def branches(analysis: RunAnalysis, fan_out: FanOut, theme: Theme) -> go.Figure:
     """Draw the branches of a fan-out against the moment of its join, with wait and slack."""
     shown = shown_branches(fan_out)
     start_ns = analysis.run.root.start_ns
-    unit = unit_of(fan_out.joined_ns - min(branch.start_ns for branch in shown))
+    unit = unit_of(fan_out.joined_ns - start_ns)
     places = [-place for place in range(len(shown))]
     figure = go.Figure()
     figure.add_bar(
@@ -155,7 +157,10 @@ def branches(analysis: RunAnalysis, fan_out: FanOut, theme: Theme) -> go.Figure:
         barmode="overlay",
         margin_r=72,
     )
-    figure.update_xaxes(title_text=f"time since the run's start ({unit.name})")
+    figure.update_xaxes(
+        title_text=f"time since the run's start ({unit.name})",
+        range=[min(map(_ready_ns, shown), default=start_ns) / unit.ns - start_ns / unit.ns, joined],
+    )
     figure.update_yaxes(
         tickmode="array", tickvals=places, ticktext=labels, showgrid=False, zeroline=False,
         range=[-len(shown) + 0.4, 0.6], automargin=True,
@@ -230,8 +235,9 @@ def path_shares(analysis: RunAnalysis, theme: Theme, *, limit: int = 12) -> go.F
     figure.update_layout(
         **layout(theme, height_px=len(owners) * 28 + 96, shows_legend=True), barmode="overlay"
     )
+    figure.update_layout(margin_r=_TOLD_PX)
     most = max([own_ns for _, own_ns in owners], default=1) / unit.ns
-    figure.update_xaxes(title_text=unit.name, range=[0, most * 1.22])
+    figure.update_xaxes(title_text=f"time ({unit.name})", range=[0, most])
     figure.update_yaxes(
         tickmode="array",
         tickvals=places,

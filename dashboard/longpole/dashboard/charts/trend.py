@@ -16,6 +16,14 @@ from longpole.dashboard.palette import ERROR_COLOURS, FAMILY_COLOURS, Family, Th
 HEIGHT_PX: Final = 300
 _SMALL_PX: Final = 220
 _CHANGES_NAMED: Final = 6
+_TICKS_MOST: Final = 7
+_MINUTE_NS: Final = 60 * 10**9
+_TICKS_NS: Final = (
+    *(seconds * 10**9 for seconds in (5, 10, 15, 30)),
+    *(minutes * _MINUTE_NS for minutes in (1, 2, 5, 10, 15, 30)),
+    *(hours * HOUR_NS for hours in (1, 2, 3, 6, 12)),
+    *(days * DAY_NS for days in (1, 2, 7, 14)),
+)
 
 
 def walls(trend: Sequence[Bucket], changes: Sequence[ChangePoint], theme: Theme) -> go.Figure:
@@ -39,7 +47,7 @@ def walls(trend: Sequence[Bucket], changes: Sequence[ChangePoint], theme: Theme)
                 for length_ns, bucket in zip(lengths, trend, strict=True)
             ],
             hovertemplate=f"{name} %{{customdata[0]}} of %{{customdata[1]}} runs<br>"
-            "from %{x|%Y-%m-%d %H:%M} UTC<extra></extra>",
+            "from %{x|%Y-%m-%d %H:%M:%S} UTC<extra></extra>",
         )
     for number, change in enumerate(changes):
         _add_change(figure, change, theme, is_named=number < _CHANGES_NAMED)
@@ -52,8 +60,7 @@ def walls(trend: Sequence[Bucket], changes: Sequence[ChangePoint], theme: Theme)
 def _add_change(figure: go.Figure, change: ChangePoint, theme: Theme, *, is_named: bool) -> None:
     is_slower = change.ratio > 1
     colour = ERROR_COLOURS[theme] if is_slower else FAMILY_COLOURS[theme][Family.TOOL]
-    sign = "+" if is_slower else "−"
-    told = f"{sign}{words.share(abs(change.ratio - 1))}"
+    told = words.signed_share(change.ratio - 1)
     # An annotated line of a date axis needs a number; shapes and annotations take dates apart.
     at = moment(change.at_ns)
     figure.add_shape(
@@ -76,7 +83,7 @@ def failed(trend: Sequence[Bucket], theme: Theme) -> go.Figure:
             width=[bucket.length_ns / 1e6 * 0.85 for bucket in trend],
             marker={"color": ERROR_COLOURS[theme]},
             customdata=[
-                (f"{bucket.errors:,}", f"{bucket.runs:,}", _minute(bucket)) for bucket in trend
+                (f"{bucket.errors:,}", f"{bucket.runs:,}", _start(bucket)) for bucket in trend
             ],
             hovertemplate="%{customdata[0]} of %{customdata[1]} runs failed<br>"
             "from %{customdata[2]} UTC<extra></extra>",
@@ -105,7 +112,7 @@ def costs(trend: Sequence[Bucket], theme: Theme) -> go.Figure:
                 for bucket, cost_usd in known
             ],
             hovertemplate="%{customdata[0]} a run, %{customdata[1]} runs<br>"
-            "from %{x|%Y-%m-%d %H:%M} UTC<extra></extra>",
+            "from %{x|%Y-%m-%d %H:%M:%S} UTC<extra></extra>",
         )
     )
     figure.update_layout(**layout(theme, height_px=_SMALL_PX), margin_t=12)
@@ -144,7 +151,7 @@ def stacked(
             name=literal(name, 30),
             marker={"color": colour},
             customdata=[
-                (text, _minute(bucket)) for text, bucket in zip(told[name], trend, strict=True)
+                (text, _start(bucket)) for text, bucket in zip(told[name], trend, strict=True)
             ],
             hovertemplate=f"<b>{literal(name)}</b><br>%{{customdata[0]}}<br>"
             "from %{customdata[1]} UTC<extra></extra>",
@@ -163,13 +170,15 @@ def _middles(trend: Sequence[Bucket]) -> list[object]:
     return [moment(bucket.start_ns + bucket.length_ns // 2) for bucket in trend]
 
 
-def _minute(bucket: Bucket) -> str:
-    return moment(bucket.start_ns).strftime("%Y-%m-%d %H:%M")
+def _start(bucket: Bucket) -> str:
+    return moment(bucket.start_ns).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _step(length_ns: int) -> str:
     """Return what one bucket is: an hour, a day, 15 minutes."""
-    for unit_ns, name in ((DAY_NS, "day"), (HOUR_NS, "hour"), (60 * 10**9, "minute")):
+    for unit_ns, name in (
+        (DAY_NS, "day"), (HOUR_NS, "hour"), (60 * 10**9, "minute"), (10**9, "second"),
+    ):  # fmt: skip
         if length_ns >= unit_ns:
             count = length_ns // unit_ns
             return name if count == 1 else f"{count} {name}s"
@@ -190,6 +199,14 @@ def _dates(trend: Sequence[Bucket]) -> dict[str, object]:
             moment(first.start_ns - room_ns),
             moment(last.start_ns + last.length_ns + room_ns),
         ],
-        "nticks": 8,
         "tickangle": 0,
+        **_ticks(first.start_ns, last.start_ns + last.length_ns - first.start_ns),
     }
+
+
+def _ticks(start_ns: int, length_ns: int) -> dict[str, object]:
+    """Return where ticks stand: on full minutes, hours or days, not between them as bars do."""
+    step_ns = next((one for one in _TICKS_NS if length_ns <= one * _TICKS_MOST), None)
+    if step_ns is None:
+        return {"nticks": _TICKS_MOST}
+    return {"tick0": moment(start_ns // step_ns * step_ns), "dtick": step_ns / 1e6}
