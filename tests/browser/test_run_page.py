@@ -149,6 +149,43 @@ def test_keys_walk_along_the_path_and_from_error_to_error(
     expect(page.get_by_text("RateLimitError: 429: slow down").first).to_be_visible()
 
 
+def test_spans_are_found_by_what_they_are(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server, _path(PANEL.run_id))
+    drawing = Drawing(page)
+
+    drawing.press("/")
+    # J and K are keys of the page, but not while somebody types.
+    page.keyboard.type("chatopenai")
+    expect(page.locator(".wf-found")).to_have_text("3")
+    page.keyboard.press("Enter")
+    first = drawing.state()["selected"]
+    expect(page.locator(".wf-found")).to_have_text("1 of 3")
+    page.keyboard.press("Enter")
+    assert drawing.state()["selected"] != first
+    page.keyboard.press("Shift+Enter")
+    assert drawing.state()["selected"] == first
+    assert PANEL.span_by_id[first].name == "ChatOpenAI"
+
+    page.keyboard.press("Escape")
+    expect(page.locator(".wf-found")).to_have_text("")
+    expect(drawing.host).to_be_focused()
+
+
+def test_a_link_leads_to_the_part_that_was_looked_at(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server, _path(PANEL.run_id))
+    drawing = Drawing(page)
+    drawing.press("+", "+")
+    page.wait_for_url(re.compile(r"zoom="))
+    seen = drawing.state()
+
+    other = Drawing(open_page(server, page.url.removeprefix(server.address))).state()
+    assert other["from"] == pytest.approx(seen["from"], abs=1_000)
+    assert other["to"] == pytest.approx(seen["to"], abs=1_000)
+
+    drawing.press("0")
+    page.wait_for_url(lambda url: "zoom=" not in url)
+
+
 def test_what_is_selected_is_said_aloud(server: Server, open_page: OpenPage) -> None:
     page = open_page(server, _path(PANEL.run_id))
 

@@ -269,17 +269,26 @@ def _long_pole(run_id: str) -> LongPole | None:
     return LongPole(pole.label, pole.on_path_ns / found.facts.wall_ns)
 
 
-def waterfall_payload(found: RunAnalysis, focus: str | None, token: int) -> bytes:
-    """Return the bytes that draw an analysis with this span in focus."""
+def waterfall_payload(
+    found: RunAnalysis, focus: str | None, zoom: tuple[float, float] | None, token: int
+) -> bytes:
+    """Return the bytes that draw an analysis with this span in focus and this part in view."""
     if found.run.is_running:
-        return encode(found, focus=focus)
-    return _payload(store_url(), found.run.run_id, focus, token, found)
+        return encode(found, focus=focus, zoom=zoom)
+    return _payload(store_url(), found.run.run_id, focus, zoom, token, found)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _payload(url: str, run_id: str, focus: str | None, token: int, _found: RunAnalysis) -> bytes:
+def _payload(
+    url: str,
+    run_id: str,
+    focus: str | None,
+    zoom: tuple[float, float] | None,
+    token: int,
+    _found: RunAnalysis,
+) -> bytes:
     with no_cycle_collection():
-        return encode(_found, focus=focus)
+        return encode(_found, focus=focus, zoom=zoom)
 
 
 def content(run_id: str, span_id: str) -> Content | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import streamlit as st
@@ -16,6 +17,7 @@ from longpole.dashboard.web.views import (
     critical_path,
     details,
     graph,
+    many,
     raw,
     run_cost,
     spans,
@@ -28,6 +30,9 @@ from longpole.model.errors import RunReferenceError, StoreError
 
 _REFRESH_S = 1.0
 _TAB = "tab"
+_ZOOM = "zoom"
+_PART = re.compile(r"(-?\d{1,12}(?:\.\d{1,6})?)-(\d{1,12}(?:\.\d{1,6})?)")
+_MS = 1_000_000
 WATERFALL, PATH, BRANCHES, WHAT_IF, COST, CONCURRENCY, GRAPH, SPANS, RAW = TABS = (
     "Waterfall",
     "Critical path",
@@ -70,21 +75,24 @@ def page(open_run: Callable[[str], None], runs_page: st.Page) -> None:
 
 
 class _Selection:
-    """Which span of a run is selected, in the session and in the address.
+    """Which span of a run is selected and which part is in view, in the session and the address.
 
     `focus` is what the drawing is told to select: it changes only when the page jumps to a span,
-    not when the reader selects one in the drawing, so that the drawing need not be sent again.
+    not when the reader selects one in the drawing, so that the drawing need not be sent again. So
+    it is with `zoom`.
     """
 
     def __init__(self, run_id: str) -> None:
         self._selected = f"selected:{run_id}"
         self._focus = f"focus:{run_id}"
+        self._zoom = f"zoom:{run_id}"
         self.widget = f"waterfall:{run_id}"
 
     def begin(self) -> None:
         """Take over the span that the address names, once."""
         if self._selected not in st.session_state:
             self.jump(st.query_params.get("span"))
+            st.session_state[self._zoom] = _part(st.query_params.get(_ZOOM, ""))
 
     @property
     def span_id(self) -> str | None:
@@ -98,6 +106,12 @@ class _Selection:
         focus: str | None = st.session_state.get(self._focus)
         return focus
 
+    @property
+    def zoom(self) -> tuple[float, float] | None:
+        """The part that the drawing is told to show when it appears, in ns since the start."""
+        zoom: tuple[float, float] | None = st.session_state.get(self._zoom)
+        return zoom
+
     def jump(self, span_id: str | None) -> None:
         """Select a span from outside of the drawing."""
         st.session_state[self._selected] = span_id
@@ -110,9 +124,24 @@ class _Selection:
             st.session_state[self._selected] = span_id
             st.query_params["span"] = span_id
 
+    def look(self) -> None:
+        """Take over which part is looked at in the drawing."""
+        text = st.session_state[self.widget].get("zoom")
+        if text:
+            st.query_params[_ZOOM] = text
+        else:
+            st.query_params.pop(_ZOOM, None)
+
     def keep(self) -> None:
-        """Have the drawing show the selection when it appears again, after another tab."""
+        """Have the drawing show the same when it appears again, after another tab."""
         st.session_state[self._focus] = self.span_id
+        st.session_state[self._zoom] = _part(st.query_params.get(_ZOOM, ""))
+
+
+def _part(text: str) -> tuple[float, float] | None:
+    """Return the part of a run that an address names; `None` for the whole, or what is none."""
+    found = _PART.fullmatch(text)
+    return None if found is None else (float(found[1]) * _MS, float(found[2]) * _MS)
 
 
 def _header(found: RunAnalysis, open_run: Callable[[str], None]) -> None:
@@ -174,9 +203,7 @@ def _numbers(facts: RunFacts) -> None:
             f"Spent on results that nobody used; {words.duration(facts.wasted_ns)} of work",
         ),
     ]
-    with st.container(horizontal=True, gap="small"):
-        for label, value, explanation in shown:
-            st.metric(label, value, help=explanation, border=True)
+    many.metrics(shown)
 
 
 def _cost(facts: RunFacts) -> str:
@@ -222,9 +249,10 @@ def _waterfall(found: RunAnalysis, token: int, selection: _Selection) -> None:
     drawing, beside = st.columns([3.1, 1], gap="small")
     with drawing:
         waterfall(
-            queries.waterfall_payload(found, selection.focus, token),
+            queries.waterfall_payload(found, selection.focus, selection.zoom, token),
             key=selection.widget,
             on_selected=selection.follow,
+            on_zoom=selection.look,
         )
     with beside:
         details.panel(found, selection.span_id, height_px=height_px(found.run))

@@ -28,10 +28,14 @@ _component = st.components.v2.component(
 )
 
 
-def waterfall(payload: bytes, *, key: str, on_selected: Callable[[], None]) -> None:
+def waterfall(
+    payload: bytes, *, key: str, on_selected: Callable[[], None], on_zoom: Callable[[], None]
+) -> None:
     """Draw a payload of `encode`.
 
     When another span is selected, `on_selected` is called and `st.session_state[key]["selected"]`
-    is its id. The same payload is not sent again, and a new one keeps zoom, folds and selection.
+    is its id; when another part of the run is looked at, `on_zoom`, and "zoom" is that part as
+    `from-to` in milliseconds since the start, or empty for the whole run. The same payload is not
+    sent again, and a new one keeps zoom, folds and selection.
     """
-    _component(data=payload, key=key, on_selected_change=on_selected)
+    _component(data=payload, key=key, on_selected_change=on_selected, on_zoom_change=on_zoom)

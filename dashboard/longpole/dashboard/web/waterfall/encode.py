@@ -69,12 +69,15 @@ def height_px(run: Run) -> int:
     return min(_MAX_HEIGHT_PX, max(_MIN_HEIGHT_PX, len(run.spans) * _ROW_PX + _CHROME_PX))
 
 
-def encode(analysis: RunAnalysis, *, focus: str | None = None) -> bytes:
+def encode(
+    analysis: RunAnalysis, *, focus: str | None = None, zoom: tuple[float, float] | None = None
+) -> bytes:
     """Pack an analysis for the browser.
 
     Args:
         analysis: the run to draw.
         focus: the span to select and scroll to when the drawing appears or this id changes.
+        zoom: the part to look at when the drawing appears, in nanoseconds since the start.
     """
     rows = rows_in_order(analysis.run)
     spans = [span for span, _ in rows]
@@ -108,6 +111,7 @@ def encode(analysis: RunAnalysis, *, focus: str | None = None) -> bytes:
     return _packed(
         {
             "focus": focus,
+            "zoom": zoom,
             "height": height_px(analysis.run),
             "live": analysis.run.is_running,
             "limits": sorted({one.limit for one in analysis.fan_outs if one.limit is not None}),

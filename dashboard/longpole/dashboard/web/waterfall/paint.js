@@ -151,7 +151,10 @@ class Painter {
     }
   }
 
-  isDimmed(row) { return this.view.dims && !this.trace.has(row, FLAG.onPath); }
+  isDimmed(row) {
+    const { dims, found } = this.view;
+    return (dims && !this.trace.has(row, FLAG.onPath)) || (found !== null && !found.has(row));
+  }
 
   paintBar(row, y, middle, alpha) {
     const { view, trace, theme, context, colours } = this;

@@ -1,9 +1,10 @@
 // The view: which part of the trace is looked at, and what mouse and keys do to it.
 const INSTANCES = new WeakMap();
+const SETTLED_MS = 400;
 const GROUPED_FROM = 200;  // rows; fewer can be looked through as they are
 const KEYS = [["↑ ↓", "previous, next span"], ["← →", "fold, unfold; to the parent"], ["Enter", "show details"],
   ["Home End", "first, last span"], ["+ −", "zoom"], ["0", "whole run"], ["z", "zoom to the span"],
-  ["p", "next on the critical path"], ["c", "dim the rest"], ["e", "next error"], ["f", "fold all branches"],
+  ["p", "next on the critical path"], ["c", "dim the rest"], ["e", "next error"], ["/", "find"], ["n N", "next, previous found"], ["f", "fold all branches"],
   ["g", "alike rows as one, ×N"],
   ["Ctrl + wheel", "zoom"], ["Shift + wheel, drag", "move in time"], ["Esc", "close this"]];
 
@@ -20,6 +21,9 @@ class Waterfall {
     this.keys = find(".wf-keys");
     this.live = find(".wf-live");
     this.legend = find(".wf-legend");
+    this.finder = find(".wf-find");
+    this.told = find(".wf-found");
+    this.found = null;  // rows that the text in the finder fits, or null without one
     this.painter = new Painter(this);
     this.folded = new Set();
     this.groups = null;  // whether alike rows are shown as one; at first it depends on how many rows
@@ -47,6 +51,7 @@ class Waterfall {
     this.mini.addEventListener("pointermove", event => event.buttons && this.brush(event, false));
     this.mini.addEventListener("dblclick", () => this.fit());
     this.host.addEventListener("keydown", event => this.key(event));
+    this.finder.addEventListener("input", () => this.find());
     this.host.querySelector(".wf-tools").addEventListener("click", event => {
       const button = event.target.closest("button");
       if (button) this.act(button.dataset.act);
@@ -56,6 +61,7 @@ class Waterfall {
   destroy() {
     this.observer.disconnect();
     cancelAnimationFrame(this.frame);
+    clearTimeout(this.zoomTimer);
   }
 
   // --- data in ---------------------------------------------------------------------------------
@@ -64,14 +70,22 @@ class Waterfall {
     const before = this.trace, kept = before && this.selected >= 0 ? before.ids[this.selected] : null;
     const seesEnd = before && Math.abs(this.to - before.last) < (before.last - before.first) * 0.002;
     this.trace = trace;
-    if (!before) [this.from, this.to] = [trace.first, trace.last];
-    else this.look(this.from, seesEnd ? trace.last : Math.min(this.to, trace.last));
+    if (!before) this.lookAsTold(trace);
+    else this.show(this.from, seesEnd ? trace.last : Math.min(this.to, trace.last));
     this.selected = kept === null ? -1 : trace.rowOf(kept);
     this.hovered = -1;
+    if (this.found) this.find();
     this.host.style.height = `${trace.height}px`;
     this.arrange();
     this.restyle();
     if (trace.focus !== (before ? before.focus : null)) this.showFocus(trace.rowOf(trace.focus));
+  }
+
+  // What the address says to look at, as far as the run has it.
+  lookAsTold({ zoom, first, last }) {
+    const [from, to] = zoom ?? [first, last], isSeen = from < to && from < last && to > first;
+    [this.from, this.to] = isSeen ? [Math.max(first, from), Math.min(last, to)] : [first, last];
+    this.zoomSaid = this.zoomText();
   }
 
   showFocus(row) {
@@ -166,11 +180,28 @@ class Waterfall {
   // --- looking ---------------------------------------------------------------------------------
 
   look(from, to) {
+    this.show(from, to);
+    clearTimeout(this.zoomTimer);
+    this.zoomTimer = setTimeout(() => this.reportZoom(), SETTLED_MS);
+  }
+
+  show(from, to) {
     const { first, last } = this.trace, whole = last - first;
     const length = Math.min(whole, Math.max(Math.min(1000, whole), to - from));
     this.from = Math.max(first, Math.min(last - length, from));
     this.to = this.from + length;
     this.invalidate();
+  }
+
+  // For the address, when the view has come to rest; empty while the whole run is seen.
+  reportZoom() {
+    const zoom = this.zoomText();
+    if (zoom !== this.zoomSaid) this.report("zoom", this.zoomSaid = zoom);
+  }
+
+  zoomText() {
+    const { from, to, trace } = this;
+    return to - from < trace.last - trace.first ? `${(from / 1e6).toFixed(3)}-${(to / 1e6).toFixed(3)}` : "";
   }
 
   zoom(factor, at = (this.from + this.to) / 2) {
@@ -274,10 +305,10 @@ class Waterfall {
     this.mark(this.layout.shown[Math.max(0, Math.min(this.layout.count - 1, at + by))]);
   }
 
-  next(matches) {
-    const { rows } = this.trace;
+  next(matches, way = 1) {
+    const { rows } = this.trace, from = this.selected < 0 && way < 0 ? 0 : this.selected;
     for (let by = 1; by <= rows; by++) {
-      const row = (this.selected + by + rows) % rows;
+      const row = (from + way * by + 2 * rows) % rows;
       if (!matches(row)) continue;
       this.unfoldTo(row);
       return this.select(row);
@@ -294,6 +325,53 @@ class Waterfall {
   }
 
   nextError() { this.next(row => this.trace.failures.has(row)); }
+
+  // --- finding ---------------------------------------------------------------------------------
+
+  find() {
+    const words = this.finder.value.toLowerCase().split(/\s+/).filter(Boolean), { trace } = this;
+    this.found = words.length ? new Set() : null;
+    for (let row = 0; words.length && row < trace.rows; row++) {
+      const text = this.said(row);
+      if (words.every(word => text.includes(word))) this.found.add(row);
+    }
+    this.tellFound();
+    this.invalidate();
+  }
+
+  said(row) {
+    const { trace } = this;
+    return [trace.label(row), trace.models[trace.model[row]], trace.kinds[trace.kind[row]],
+      trace.statuses[trace.status[row]]].join(" ").toLowerCase();
+  }
+
+  tellFound() {
+    const { found } = this;
+    if (!found) this.told.textContent = "";
+    else if (!found.size) this.told.textContent = "none";
+    else {
+      const at = [...found].indexOf(this.selected) + 1;
+      this.told.textContent = at ? `${at} of ${found.size.toLocaleString("en")}` : found.size.toLocaleString("en");
+    }
+  }
+
+  nextFound(by) {
+    if (!this.found || !this.found.size) return;
+    this.next(row => this.found.has(row), by);
+    this.tellFound();
+  }
+
+  finderKey(event) {
+    // Not for the page: it has letters of its own.
+    event.stopPropagation();
+    if (event.key === "Enter") this.nextFound(event.shiftKey ? -1 : 1);
+    else if (event.key === "Escape") {
+      this.finder.value = "";
+      this.find();
+      this.host.focus();
+    } else return;
+    event.preventDefault();
+  }
 
   // --- folding ---------------------------------------------------------------------------------
 
@@ -366,6 +444,7 @@ class Waterfall {
   // --- keys and buttons ------------------------------------------------------------------------
 
   key(event) {
+    if (event.target === this.finder) return void this.finderKey(event);
     if (event.ctrlKey || event.metaKey || event.altKey || !this.trace) return;
     if (event.target.closest("button") && (event.key === "Enter" || event.key === " ")) return;
     const page = Math.max(1, Math.floor(this.height / ROW) - 1);
@@ -378,7 +457,8 @@ class Waterfall {
       "+": () => this.act("in"), "=": () => this.act("in"), "-": () => this.act("out"), "−": () => this.act("out"),
       0: () => this.fit(), z: () => this.zoomTo(this.selected), p: () => this.nextOnPath(),
       c: () => this.act("dim"), e: () => this.nextError(), f: () => this.foldAll(),
-      g: () => this.act("group"),
+      g: () => this.act("group"), "/": () => this.finder.focus(),
+      n: () => this.nextFound(1), N: () => this.nextFound(-1),
       "?": () => this.act("keys"), Escape: () => this.showKeys(false),
     };
     const action = actions[event.key];
@@ -399,6 +479,7 @@ class Waterfall {
       group: () => this.groupAll(),
       dim: () => { this.dims = !this.dims; this.invalidate(); },
       next: () => this.nextOnPath(), error: () => this.nextError(), keys: () => this.showKeys(this.keys.hidden),
+      copy: () => this.copyLink(),
     })[name]();
     this.setButtons();
   }
@@ -411,6 +492,17 @@ class Waterfall {
     press("dim", this.dims);
     press("keys", !this.keys.hidden);
     this.button("error").disabled = this.trace.failures.size === 0;
+  }
+
+  copyLink() {
+    const button = this.button("copy");
+    const tell = text => {
+      button.textContent = text;
+      setTimeout(() => { button.textContent = "Copy link"; }, 1500);
+    };
+    // Only pages on this machine or over TLS may write there.
+    if (!navigator.clipboard) return tell("Copy the address above");
+    navigator.clipboard.writeText(location.href).then(() => tell("Copied"), () => tell("Copy the address above"));
   }
 
   button(act) { return this.host.querySelector(`[data-act="${act}"]`); }
