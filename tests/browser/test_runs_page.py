@@ -97,6 +97,10 @@ def test_a_filter_that_fits_nothing_says_so(server: Server, open_page: OpenPage)
 
     expect(page.get_by_text("No run matches these filters.")).to_be_visible()
 
+    page.get_by_role("button", name="Clear filters").click()
+    expect(page.locator(".lt tbody tr").first).to_be_visible()
+    assert "q=" not in page.url
+
 
 def test_a_header_sorts_all_runs_not_only_those_of_the_page(
     server: Server, open_page: OpenPage

@@ -113,7 +113,8 @@ def test_a_filter_that_fits_nothing_says_so(store_url: str) -> None:
     record(store_url, stories.panel(1))
 
     app = _app(q="nothing-of-that-name").run()
-    assert "No run that has ended matches" in app.info[0].value
+    assert "No run that has ended matches" in app.markdown[0].value
+    assert app.button[0].label == "Clear filters"
 
 
 def test_what_was_lost_is_told_on_top(store_url: str, tmp_path: Path) -> None:

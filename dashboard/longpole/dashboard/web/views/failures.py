@@ -14,7 +14,7 @@ from longpole.dashboard.sampled import Sampled
 from longpole.dashboard.web import samples
 from longpole.dashboard.web.samples import ChainRow, Failures, Question
 from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Table, cells, table
-from longpole.dashboard.web.views import many
+from longpole.dashboard.web.views import many, nothing
 from longpole.dashboard.web.views.colours import theme
 from longpole.dashboard.web.views.error_table import error_table
 from longpole.storage import RunPage
@@ -64,7 +64,7 @@ def page() -> None:
 def _drawn(question: Question, found: Sampled) -> None:
     lost = samples.lost(question)
     if not found.samples and not lost.total:
-        st.info("No run that has ended matches these filters.", icon=":material/filter_alt_off:")
+        nothing.no_match()
         return
     st.caption(many.counted(found))
     failures = samples.failures(question) if found.samples else None

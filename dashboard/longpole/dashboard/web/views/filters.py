@@ -25,6 +25,9 @@ from longpole.storage.filters import Filter
 
 CHAIN: Final = "chain"
 """Key of the box that chooses a chain, and its name in the address."""
+TEXT: Final = "q"
+PERIOD: Final = "period"
+STATUS: Final = "status"
 _HOUR_NS: Final = 3_600_000_000_000
 _PERIODS: Final = {
     "last hour": _HOUR_NS,
@@ -77,7 +80,7 @@ def _of_all_pages() -> Iterator[None]:
 
 
 def _bar(token: int, *, asks_status: bool, asks_newest: bool) -> Asked:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="top", gap="small"):
         text = _text()
         name = _chain(token)
         period = _period()
@@ -101,7 +104,7 @@ def question(token: int) -> Question:
 def _text() -> str:
     text = st.text_input(
         "Filter",
-        key="q",
+        key=TEXT,
         bind="query-params",
         placeholder="name, error, status:error wall>2s …",
         help=FILTER_HELP,
@@ -130,7 +133,7 @@ def _period() -> str | None:
         "Started",
         tuple(_PERIODS),
         index=None,
-        key="period",
+        key=PERIOD,
         bind="query-params",
         placeholder="any time",
         width=146,
@@ -142,7 +145,7 @@ def _status() -> list[str]:
         "Status",
         [status.value for status in Status],
         selection_mode="multi",
-        key="status",
+        key=STATUS,
         bind="query-params",
     )
 
@@ -158,6 +161,13 @@ def _newest() -> int:
         help="How many of the runs that match are looked at, the newest first",
         width=120,
     )
+
+
+def clear() -> None:
+    """Empty the boxes, before they are drawn anew."""
+    for key, nothing in ((TEXT, ""), (CHAIN, None), (PERIOD, None), (STATUS, [])):
+        if key in st.session_state:
+            st.session_state[key] = nothing
 
 
 def where(text: str) -> Filter | None:

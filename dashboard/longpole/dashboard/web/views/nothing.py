@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from longpole.dashboard.web import queries
+from longpole.dashboard.web.views import filters
 
 _REFRESH_S = 2.0
 
@@ -31,5 +32,18 @@ def empty_store() -> None:
 
 
 def no_match() -> None:
-    """Say that the filters leave nothing."""
-    st.info("No run that has ended matches these filters.", icon=":material/filter_alt_off:")
+    """Say that the filters leave no run that has ended."""
+    _left_nothing("No run that has ended matches these filters.")
+
+
+def no_run() -> None:
+    """Say that the filters leave no run at all."""
+    _left_nothing("No run matches these filters.")
+
+
+def _left_nothing(told: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f":material/filter_alt_off: {told}", width="content")
+        if st.button("Clear filters", icon=":material/close:", on_click=filters.clear):
+            # The boxes may stand outside of the part of the page that this is in.
+            st.rerun()
