@@ -20,6 +20,7 @@ st.set_page_config(
     page_icon=str(Path(__file__).with_name("favicon.svg")),
     layout="wide",
 )
+st.html(Path(__file__).with_name("app.css"))
 
 
 def _open_run(run_id: str) -> None:

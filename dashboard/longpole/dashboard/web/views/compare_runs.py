@@ -29,6 +29,8 @@ BEFORE: Final = "a"
 AFTER: Final = "b"
 _ROWS_MOST: Final = 100
 _OFFERED: Final = 200
+_CHANGE_PX: Final = 204
+"""As wide as two amounts with an arrow between."""
 _NUMBER: Final = ColumnKind.NUMBER
 _COLUMNS: Final = (
     Column(key="span", label="Span", kind=ColumnKind.LINK, width_px=240, grows=True,
@@ -39,7 +41,7 @@ _COLUMNS: Final = (
            help="How much longer the run is for this span: what it owns of the critical path. The "
            "differences add up to that of the walls"),
     Column(key="cost", label="Cost", kind=_NUMBER, width_px=96),
-    Column(key="remark", label="", width_px=130),
+    Column(key="remark", label="Remark", width_px=130),
 )  # fmt: skip
 
 
@@ -109,7 +111,7 @@ def _newest_two(token: int) -> tuple[str, str, str] | None:
 def _compared(comparison: RunComparison) -> None:
     first, *others = verdict(comparison)
     st.markdown(" · ".join([f"**{words.markdown(first)}**", *map(words.markdown, others)]))
-    many.metrics(_numbers(comparison))
+    many.metrics(_numbers(comparison), width_px=_CHANGE_PX)
     many.heading(
         "Waterfalls",
         "The same rows in both, on one axis: blue what is on the critical path, red what failed",

@@ -16,6 +16,7 @@ from longpole.dashboard.web.samples import Question
 from longpole.dashboard.web.views import filters, nothing, trouble
 from longpole.model.errors import StoreError
 
+_METRIC_PX: Final = 132
 FILTER_KEYS: Final = ("q", "period", "newest")
 """What an address says of the runs beside the chain."""
 
@@ -59,9 +60,9 @@ def chain_address(name: str) -> str:
     return "chains?" + urlencode({**kept, filters.CHAIN: name})
 
 
-def metrics(shown: Sequence[tuple[str, str, str | None]]) -> None:
-    """Draw numbers beside each other: label, value, and what it means."""
-    with st.container(horizontal=True, gap="small"):
+def metrics(shown: Sequence[tuple[str, str, str | None]], *, width_px: int = _METRIC_PX) -> None:
+    """Draw numbers in columns at least so wide: label, value, and what it means."""
+    with st.grid(len(shown), min_column_width=width_px, gap="xsmall"):
         for label, value, meaning in shown:
             st.metric(label, value, help=meaning, border=True)
 

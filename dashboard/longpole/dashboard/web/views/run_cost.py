@@ -14,6 +14,7 @@ from longpole.dashboard.labels import placed_label
 from longpole.dashboard.price_entries import price_entries
 from longpole.dashboard.spent import Spending, cost_usd, spending_of
 from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Table, table
+from longpole.dashboard.web.views import many
 from longpole.dashboard.web.views.colours import theme
 
 _WASTED_SHOWN = 100
@@ -50,7 +51,6 @@ def _numbers(found: RunAnalysis, spending: Sequence[Spending]) -> None:
     usage = facts.usage
     per_s = parts.tokens_per_s
     shown: list[tuple[str, str, str | None]] = [
-        ("Cost", words.cost(facts.cost_usd, facts.unpriced_calls), "Of the priced calls"),
         (
             "On the path",
             "–" if facts.cost_usd is None else words.usd(parts.on_path_cost_usd),
@@ -89,9 +89,7 @@ def _numbers(found: RunAnalysis, spending: Sequence[Spending]) -> None:
         ),
         ("Tokens a second", "–" if per_s is None else f"{per_s:,.0f}", "While calls streamed"),
     ]
-    with st.container(horizontal=True, gap="small"):
-        for label, value, explanation in shown:
-            st.metric(label, value, help=explanation, border=True)
+    many.metrics(shown)
 
 
 def _models(spending: Sequence[Spending]) -> Table:

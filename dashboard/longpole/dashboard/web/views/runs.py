@@ -20,16 +20,8 @@ PAGE_ROWS = 50
 _REFRESH_S = 2.0
 _SORT = "sort"
 _COLUMNS = (
-    Column(key="status", label="Status", kind=ColumnKind.STATUS, width_px=108),
-    Column(key="name", label="Chain", kind=ColumnKind.LINK, width_px=190, grows=True),
-    Column(
-        key="id",
-        label="Run",
-        kind=ColumnKind.CODE,
-        width_px=92,
-        is_sortable=False,
-        help="Beginning of the run id; enough for: longpole show RUN",
-    ),
+    Column(key="status", label="Status", kind=ColumnKind.STATUS, width_px=98),
+    Column(key="name", label="Chain", kind=ColumnKind.LINK, width_px=150, grows=True),
     Column(key="start", label="Started", kind=ColumnKind.SINCE, width_px=104),
     Column(
         key="wall",
@@ -48,7 +40,7 @@ _COLUMNS = (
     Column(
         key="long_pole",
         label="Long pole",
-        width_px=170,
+        width_px=150,
         grows=True,
         is_sortable=False,
         help="The branch the run waited for longest, and its share of the wall time",
@@ -67,6 +59,14 @@ _COLUMNS = (
         kind=ColumnKind.NUMBER,
         width_px=92,
         help="≥ when some calls have no known price",
+    ),
+    Column(
+        key="id",
+        label="Run",
+        kind=ColumnKind.CODE,
+        width_px=92,
+        is_sortable=False,
+        help="Beginning of the run id; enough for: longpole show RUN",
     ),
 )
 
@@ -128,7 +128,7 @@ def _rows(query: RunQuery, state: StoreState) -> None:
     found = queries.runs(replace(query, offset=(number - 1) * PAGE_ROWS), state.token)
     with place:
         if not found.rows:
-            st.info("No run matches these filters.", icon=":material/filter_alt_off:")
+            nothing.no_run()
             return
         table(_table(found, query), key="runs", on_sort=_sort_by)
 
@@ -168,7 +168,6 @@ def _row(row: RunRow, longest_ns: float, pole: queries.LongPole | None) -> Row:
         cells=(
             Cell(row.status.value),
             Cell(row.name),
-            Cell(row.run_id[:8], note=row.run_id),
             Cell("", row.start_ns // 1_000_000, note=words.moment(row.start_ns)),
             _wall(row, longest_ns),
             _speedup(row),
@@ -176,6 +175,7 @@ def _row(row: RunRow, longest_ns: float, pole: queries.LongPole | None) -> Row:
             _retries(row),
             _tokens(row),
             _cost(row),
+            Cell(row.run_id[:8], note=row.run_id),
         ),
     )
 

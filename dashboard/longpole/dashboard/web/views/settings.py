@@ -21,7 +21,7 @@ from longpole.dashboard.price_entries import price_entries
 from longpole.dashboard.prices import own_rules, prices_path
 from longpole.dashboard.web import queries
 from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Table, table
-from longpole.dashboard.web.views import settings_export, trouble
+from longpole.dashboard.web.views import many, settings_export, trouble
 from longpole.model.errors import LongpoleError, StoreError
 from longpole.model.price_file import PriceRule
 from longpole.model.pricing import price_run
@@ -42,6 +42,7 @@ def page() -> None:
     health, size = st.columns([1.7, 1], gap="medium")
     with health:
         _health()
+        _housekeeping()
     with size:
         _size()
         _recording()
@@ -102,6 +103,7 @@ def _health_table(found: Sequence[Finding]) -> Table:
             for at, one in enumerate(sorted(found, key=lambda one: worst[one.verdict]))
         ),
         wraps=True,
+        max_height_px=2_000,
     )
 
 
@@ -114,15 +116,18 @@ def _size() -> None:
         trouble.store(error, queries.shown_store_url())
         return
     shown = [
-        ("Runs", f"{state.runs:,}"),
-        ("Spans", f"{state.spans:,}"),
-        ("On disk", words.size(size.total_bytes)),
-        ("Unused", words.size(size.free_bytes)),
+        ("Runs", f"{state.runs:,}", None),
+        ("Spans", f"{state.spans:,}", None),
+        ("On disk", words.size(size.total_bytes), None),
+        ("Unused", words.size(size.free_bytes), "Space that deleted runs left in the file"),
     ]
-    with st.container(horizontal=True, gap="small"):
-        for label, value in shown:
-            st.metric(label, value, border=True)
-    st.caption("Deleting is done on the command line; leave `--dry-run` away to do it.")
+    many.metrics(shown, width_px=96)
+
+
+def _housekeeping() -> None:
+    """Show the commands that delete and copy."""
+    st.subheader("Deleting and copying", anchor=False)
+    st.caption("Done on the command line; leave `--dry-run` away to delete.")
     st.code(
         "\n".join(
             _command(*arguments)
@@ -134,7 +139,6 @@ def _size() -> None:
             )
         ),
         language=None,
-        wrap_lines=True,
     )
 
 
@@ -155,7 +159,7 @@ def _recording() -> None:
         Table(
             caption="Settings in force here",
             columns=(
-                Column(key="name", label="Variable", kind=ColumnKind.CODE, width_px=176),
+                Column(key="name", label="Variable", kind=ColumnKind.CODE, width_px=206),
                 Column(key="value", label="In force", width_px=96, grows=True),
             ),
             rows=tuple(
@@ -167,6 +171,8 @@ def _recording() -> None:
                 for name, value in rows
             ),
             shows_header=False,
+            wraps=True,
+            max_height_px=2_000,
         ),
         key="settings",
     )
@@ -337,4 +343,4 @@ def _going_on(destinations: Sequence[DestinationState]) -> None:
     ]
     if commands:
         st.caption("Each sends what is new, changed or waiting there, and nothing twice:")
-        st.code("\n".join(commands), language=None, wrap_lines=True)
+        st.code("\n".join(commands), language=None)
