@@ -10,6 +10,8 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from tests.browser.conftest import Server, serving
 from tests.browser.recording import new_store_url
 
@@ -27,6 +29,19 @@ def test_it_says_what_it_serves_and_where_and_ends_cleanly(tmp_path: Path) -> No
         assert answer.headers["x-frame-options"] == "DENY"
     assert server.stop(signal.SIGINT) == 0
     assert not Path(tmp_path / "longpole.db").exists()
+
+
+@pytest.mark.parametrize("taken", ["gzip", "identity"])
+def test_the_first_paint_is_ours_and_dark_for_a_dark_system(tmp_path: Path, taken: str) -> None:
+    with serving(new_store_url(tmp_path)) as server:
+        asked = urllib.request.Request(f"{server.address}/runs", headers={"Accept-Encoding": taken})
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            page = answer.read()
+
+        assert b"<title>Longpole</title>" in page
+        assert b'<meta name="color-scheme" content="light dark" />' in page
+        assert page.rstrip().endswith(b"</html>")
+        assert int(answer.headers["content-length"]) == len(page)
 
 
 def _status_of_a_socket(address: str, host: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 import time
 
 import click
@@ -52,12 +53,18 @@ def doctor(context: click.Context, store: str, as_json: bool, thorough: bool) ->
 def _print(findings: list[Finding]) -> None:
     out = console()
     for finding in findings:
-        line = Text.assemble(
-            _MARKS[finding.verdict], " ", f"{finding.subject:<{_SUBJECT_WIDTH}}", finding.told
-        )
-        out.print(line, soft_wrap=True)
+        mark = Text.assemble(_MARKS[finding.verdict], " ", f"{finding.subject:<{_SUBJECT_WIDTH}}")
+        for line in _wrapped(finding.told, out.width):
+            out.print(mark + Text(line), soft_wrap=True)
+            mark = Text(" " * (_SUBJECT_WIDTH + 2))
         if finding.advice:
             out.print(Text(" " * (_SUBJECT_WIDTH + 2) + finding.advice, "dim"), soft_wrap=True)
+
+
+def _wrapped(told: str, width: int) -> list[str]:
+    """Return lines that fit beside the subject; what has no spaces, as a path, stays whole."""
+    room = max(20, width - _SUBJECT_WIDTH - 2)
+    return textwrap.wrap(told, room, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _document(finding: Finding) -> dict[str, str]:

@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 import streamlit as st
 from starlette.middleware import Middleware
 
+from longpole.dashboard.web.first_paint import FirstPaint
 from longpole.dashboard.web.headers import SecurityHeaders
 from longpole.model.errors import LongpoleError, PortTakenError, SettingsError
 from longpole.model.settings import LONGPOLE_STORE, read_settings
@@ -137,7 +138,7 @@ def _serve(store_url: str, port: int, *, opens_browser: bool, as_json: bool) -> 
         lifespan=_announcement(
             store_url, port, started, opens_browser=opens_browser, as_json=as_json
         ),
-        middleware=[Middleware(SecurityHeaders)],
+        middleware=[Middleware(SecurityHeaders), Middleware(FirstPaint)],
         on_script_error=_show_error,
     )
     # Streamlit reads .streamlit/config.toml beside the script named here.
