@@ -180,6 +180,13 @@ def running(number: int, *, start_ns: int) -> Run:
     return story.run()
 
 
+def lost(number: int, *, start_ns: int = START_NS) -> Run:
+    """The same, left behind by a process that ended in the midst of it."""
+    run = running(number, start_ns=start_ns)
+    spans = (replace(span, status=Status.LOST) if span.is_running else span for span in run.spans)
+    return assemble(run.run_id, spans)
+
+
 def ended(run: Run, *, end_ns: int) -> Run:
     """Return a running run after all of it has ended."""
     spans = (

@@ -205,7 +205,7 @@ def test_the_text_of_a_trace_reaches_plotly_without_markup(theme: Theme) -> None
     ]
 
     written = [figure.to_json() for figure in drawn]
-    assert any("bold" in text for text in written)
+    assert any("![x](http" in text for text in written)
     for text in written:
         assert "<b>bold" not in text
         assert "\\u003cb\\u003ebold" not in text

@@ -69,3 +69,7 @@ def test_a_failure_is_followed_to_the_branch_that_it_came_from() -> None:
             )
 
     assert " · failed: Late in x" in _text(assemble("0" * 32, list(spans())))
+
+
+def test_a_lost_run_is_told_as_far_as_it_was_seen() -> None:
+    assert _text(stories.lost(1)).startswith("120 ms, then lost · ")

@@ -144,3 +144,15 @@ def test_a_very_deep_run_is_no_problem() -> None:
     decoded = _decoded(assemble("deep", spans))
 
     assert decoded.columns["depth"].max() == 2_999
+
+
+def test_what_was_lost_ends_where_it_was_last_seen_not_now() -> None:
+    run = stories.lost(1)
+
+    decoded = _decoded(run)
+    assert decoded.columns["end"].max() == 120 * stories.MS
+
+
+def test_the_part_to_look_at_travels_with_the_run() -> None:
+    assert _decoded(stories.panel(1)).head["zoom"] is None
+    assert _decoded(stories.panel(1), zoom=(1e6, 5e6)).head["zoom"] == [1e6, 5e6]

@@ -164,7 +164,7 @@ def _sides(analysis: RunAnalysis) -> dict[str, Side]:
 
 
 def _side(span: Span, analysis: RunAnalysis, own_path_ns: int) -> Side:
-    end_ns = max(analysis.now_ns, span.start_ns) if span.end_ns is None else span.end_ns
+    end_ns = analysis.ended_ns(span)
     usage = span.usage
     return Side(
         span_id=span.span_id,

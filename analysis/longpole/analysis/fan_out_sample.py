@@ -69,7 +69,7 @@ def fan_out_samples(
 def _last(analysis: RunAnalysis, fan_out: FanOut) -> list[Branch]:
     """Return the branches that the join waited for as long as for the long pole, itself too."""
     parent = analysis.run.span_by_id[fan_out.span_id]
-    parent_end_ns = analysis.now_ns if parent.end_ns is None else parent.end_ns
+    parent_end_ns = analysis.ended_ns(parent)
     tolerance_ns = min(TOLERANCE_NS, (parent_end_ns - parent.start_ns) // 100)
     pole = next(one for one in fan_out.branches if one.span_id == fan_out.long_pole)
     was_given_up = pole.end_ns > fan_out.joined_ns

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from longpole.model.run import FanOutKind, Run, Status
+from longpole.model.run import FanOutKind, Run, Span, Status
 from longpole.model.usage import Usage
 
 
@@ -315,3 +315,13 @@ class RunAnalysis:
     fan_outs: tuple[FanOut, ...]
     concurrency: tuple[ConcurrencyStep, ...]
     wastes: tuple[Waste, ...]
+
+    def ended_ns(self, span: Span) -> int:
+        """Return when a span of the run ended, or how far it has come.
+
+        What its process took along was last seen when the run was; what still runs, runs until now.
+        """
+        if span.end_ns is not None:
+            return span.end_ns
+        ended_ns = self.facts.end_ns if span.status is Status.LOST else self.now_ns
+        return max(span.start_ns, ended_ns)

@@ -277,7 +277,7 @@ def _place(
         own_path_ns=sum(own_ns.get(span.span_id, 0) for span in spans),
         on_path_ns=sum(one.on_path_ns for one in facts),
         drag_ns=sum(one.drag_ns for one in facts),
-        durations=lengths_of(_end_ns(analysis, span) - span.start_ns for span in spans),
+        durations=lengths_of(analysis.ended_ns(span) - span.start_ns for span in spans),
         queue_waits=lengths_of(waits) if waits else NO_LENGTHS,
         errors=sum(span.status is Status.ERROR for span in spans),
         retries=retries,
@@ -286,14 +286,6 @@ def _place(
         cost_usd=sum((_cost_usd(span) or _NOTHING for span in made), _NOTHING),
         unpriced_calls=sum(_cost_usd(span) is None for span in made),
     )
-
-
-def _end_ns(analysis: RunAnalysis, span: Span) -> int:
-    if span.end_ns is not None:
-        return span.end_ns
-    # What its process took along was last seen when the run was.
-    ended_ns = analysis.facts.end_ns if span.status is Status.LOST else analysis.now_ns
-    return max(span.start_ns, ended_ns)
 
 
 def _cost_usd(span: Span) -> Decimal | None:

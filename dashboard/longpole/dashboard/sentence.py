@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from longpole.analysis.result import Branch, FanOut, RunAnalysis
 from longpole.dashboard import words
 from longpole.dashboard.labels import branch_label, placed_label
-from longpole.model import Run, Span
+from longpole.model import Run, Span, Status
 
 _WORTH_SAYING = 0.01
+_UNENDED = {Status.RUNNING: " so far", Status.LOST: ", then lost"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,7 @@ class LongPole:
 def sentence(analysis: RunAnalysis) -> tuple[Phrase, ...]:
     """Return the phrases: how long, because of whom, how parallel, queued, and for how much."""
     facts = analysis.facts
-    phrases = [
-        Phrase(words.duration(facts.wall_ns) + (" so far" if analysis.run.is_running else ""))
-    ]
+    phrases = [Phrase(words.duration(facts.wall_ns) + _UNENDED.get(analysis.run.status, ""))]
     failure = _failure(analysis.run)
     if failure is not None:
         phrases.append(failure)

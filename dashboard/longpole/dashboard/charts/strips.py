@@ -108,7 +108,7 @@ def _add(
     run = analysis.run
     there = [(-at, row) for at, row in enumerate(shown) if row in run.span_by_id]
     spans = [run.span_by_id[row] for _, row in there]
-    ends = [analysis.now_ns if span.end_ns is None else span.end_ns for span in spans]
+    ends = [analysis.ended_ns(span) for span in spans]
     lengths = [end - span.start_ns for span, end in zip(spans, ends, strict=True)]
     starts = [(span.start_ns - run.root.start_ns) / unit.ns for span in spans]
     figure.add_bar(

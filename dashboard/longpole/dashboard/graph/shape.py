@@ -225,7 +225,7 @@ class _Shaping:
         return self._found.spans[span.span_id].on_path_ns
 
     def _end_ns(self, span: Span) -> int:
-        return self._found.now_ns if span.end_ns is None else span.end_ns
+        return self._found.ended_ns(span)
 
     def _length_ns(self, span: Span) -> int:
         return max(0, self._end_ns(span) - span.start_ns)

@@ -134,7 +134,7 @@ def _ranking(found: RunAnalysis) -> Table:
 
 def _length_cell(found: RunAnalysis, span_id: str) -> Cell:
     span = found.run.span_by_id[span_id]
-    end_ns = found.now_ns if span.end_ns is None else span.end_ns
+    end_ns = found.ended_ns(span)
     length_ns = max(0, end_ns - span.start_ns)
     return Cell(words.duration(length_ns), length_ns)
 

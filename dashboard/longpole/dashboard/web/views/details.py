@@ -9,9 +9,10 @@ from longpole.dashboard import words
 from longpole.dashboard.web import queries
 from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Table, table
 from longpole.dashboard.web.views.colours import STATUS_COLOURS, STATUS_ICONS
-from longpole.model import Span
+from longpole.model import Span, Status
 
 _CONTENT_CHARACTERS = 20_000
+_UNENDED = {Status.RUNNING: " so far", Status.LOST: ", then lost"}
 
 
 def panel(analysis: RunAnalysis, span_id: str | None, *, height_px: int) -> None:
@@ -51,12 +52,12 @@ def _facts(analysis: RunAnalysis, span: Span) -> Table:
     return Table(
         caption="Facts of the span",
         columns=(
-            Column(key="fact", label="Fact", width_px=110, is_sortable=False),
+            Column(key="fact", label="Fact", width_px=112, is_sortable=False),
             Column(
                 key="value",
                 label="Value",
                 kind=ColumnKind.NUMBER,
-                width_px=110,
+                width_px=84,
                 grows=True,
                 is_sortable=False,
             ),
@@ -66,20 +67,20 @@ def _facts(analysis: RunAnalysis, span: Span) -> Table:
             for name, value, note in pairs
         ),
         shows_header=False,
+        wraps=True,
         max_height_px=2_000,
     )
 
 
 def _times(analysis: RunAnalysis, span: Span, facts: SpanFacts) -> list[tuple[str, str, str]]:
-    end_ns = analysis.now_ns if span.end_ns is None else span.end_ns
-    length_ns = max(0, end_ns - span.start_ns)
+    length_ns = max(0, analysis.ended_ns(span) - span.start_ns)
     found = [
         (
             "Start",
             f"+{words.duration(max(0, span.start_ns - analysis.run.root.start_ns))}",
             words.moment(span.start_ns),
         ),
-        ("Duration", words.duration(length_ns) + (" so far" if span.is_running else ""), ""),
+        ("Duration", words.duration(length_ns) + _UNENDED.get(span.status, ""), ""),
         ("Own time", words.duration(facts.self_ns), "Time covered by no span below it"),
     ]
     if facts.queue_wait_ns is not None:

@@ -18,6 +18,7 @@ from longpole.dashboard.web.views import (
     details,
     graph,
     many,
+    nothing,
     raw,
     run_cost,
     spans,
@@ -26,10 +27,12 @@ from longpole.dashboard.web.views import (
 )
 from longpole.dashboard.web.views.colours import STATUS_COLOURS, STATUS_ICONS
 from longpole.dashboard.web.waterfall import height_px, waterfall
+from longpole.model import Status
 from longpole.model.errors import RunReferenceError, StoreError
 
 _REFRESH_S = 1.0
 _TAB = "tab"
+_DETAILS_PX = 460
 _ZOOM = "zoom"
 _PART = re.compile(r"(-?\d{1,12}(?:\.\d{1,6})?)-(\d{1,12}(?:\.\d{1,6})?)")
 _MS = 1_000_000
@@ -49,6 +52,9 @@ WATERFALL, PATH, BRANCHES, WHAT_IF, COST, CONCURRENCY, GRAPH, SPANS, RAW = TABS 
 def page(open_run: Callable[[str], None], runs_page: st.Page) -> None:
     """Draw the run that the address names, or else the newest one."""
     try:
+        if not queries.state().runs:
+            nothing.empty_store()
+            return
         run_id = queries.resolve(st.query_params.get("run", "last"))
         found = queries.analysis(run_id, queries.state().token)
     except RunReferenceError as error:
@@ -59,13 +65,13 @@ def page(open_run: Callable[[str], None], runs_page: st.Page) -> None:
         return
     _Selection(run_id).begin()
     _header(found, open_run)
-    is_running = found.run.is_running
+    is_running = found.run.status is Status.RUNNING
 
     @st.fragment(run_every=_REFRESH_S if is_running else None)
     def body() -> None:
         token = queries.state().token
         shown = queries.analysis(run_id, token)
-        if shown.run.is_running != is_running:
+        if (shown.run.status is Status.RUNNING) != is_running:
             st.rerun()
         _sentence(shown)
         _numbers(shown.facts)
@@ -246,7 +252,7 @@ def _tabs(found: RunAnalysis, token: int) -> None:
 
 
 def _waterfall(found: RunAnalysis, token: int, selection: _Selection) -> None:
-    drawing, beside = st.columns([3.1, 1], gap="small")
+    drawing, beside = st.columns([2.7, 1], gap="small")
     with drawing:
         waterfall(
             queries.waterfall_payload(found, selection.focus, selection.zoom, token),
@@ -255,4 +261,4 @@ def _waterfall(found: RunAnalysis, token: int, selection: _Selection) -> None:
             on_zoom=selection.look,
         )
     with beside:
-        details.panel(found, selection.span_id, height_px=height_px(found.run))
+        details.panel(found, selection.span_id, height_px=max(_DETAILS_PX, height_px(found.run)))

@@ -111,7 +111,7 @@ def _sorted(
 
 
 def _length_ns(found: RunAnalysis, span: Span) -> int:
-    end_ns = found.now_ns if span.end_ns is None else span.end_ns
+    end_ns = found.ended_ns(span)
     return max(0, end_ns - span.start_ns)
 
 

@@ -27,18 +27,21 @@ from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Table, t
 from longpole.dashboard.web.views import what_if_controls
 from longpole.dashboard.web.views.colours import theme
 from longpole.dashboard.web.what_ifs import DRAWS_PATIENT, Answered
+from longpole.model import Status
 from longpole.model.errors import ChangeError, NotReplayableError, TargetError
 
 CHANGE = "change"
 _SPANS_AT_ONCE = 5_000
 _PLACES_SHOWN = 8
 _WORTH_TELLING = 0.002
+_NOT_ENDED = "The run has not ended; it can be played again when it has."
+_LOST = "The run was lost before it ended, so nobody knows what playing it again would end with."
 
 
 def tab(found: RunAnalysis, token: int) -> None:
     """Draw the tab."""
     if found.run.is_running:
-        st.caption("The run has not ended; it can be played again when it has.")
+        st.caption(_NOT_ENDED if found.run.status is Status.RUNNING else _LOST)
         return
     if len(found.run.spans) > _SPANS_AT_ONCE and not _is_wanted(found):
         return

@@ -88,7 +88,7 @@ def encode(
     steps = analysis.concurrency
     columns = {
         "start": _offsets([span.start_ns for span in spans], start_ns),
-        "end": _offsets([_end_ns(span, analysis.now_ns) for span in spans], start_ns),
+        "end": _offsets([analysis.ended_ns(span) for span in spans], start_ns),
         "parent": _integers([row_of.get(span.parent_span_id or "", -1) for span in spans]),
         "depth": _integers([depth for _, depth in rows]),
         "name": _integers([names.index(words.short_name(span.name)) for span in spans]),
@@ -113,7 +113,7 @@ def encode(
             "focus": focus,
             "zoom": zoom,
             "height": height_px(analysis.run),
-            "live": analysis.run.is_running,
+            "live": analysis.run.status is Status.RUNNING,
             "limits": sorted({one.limit for one in analysis.fan_outs if one.limit is not None}),
             "ids": [span.span_id for span in spans],
             "names": names.texts,
@@ -145,10 +145,6 @@ class _Texts:
     @property
     def texts(self) -> list[str]:
         return list(self._numbers)
-
-
-def _end_ns(span: Span, now_ns: int) -> int:
-    return max(span.start_ns, now_ns) if span.end_ns is None else span.end_ns
 
 
 _STATUS_FLAGS = {

@@ -1,5 +1,6 @@
 // Draws a view of the trace: rows, critical path, axis and minimap. Reads the view, changes nothing.
 const ROW = 22, THIN = 6, THICK_BAR = 13, INDENT = 14, MINI = 40, AXIS = 22;
+const FAINT_LEAST = 24, FITTED_MOST = 2000;
 
 class Theme {
   constructor(host) {
@@ -24,7 +25,10 @@ function isDark(colour) {
 }
 
 class Painter {
-  constructor(view) { this.view = view; }
+  constructor(view) {
+    this.view = view;
+    this.fitted = new Map();  // what has been shortened; measuring text costs more than drawing it
+  }
 
   paint() {
     const view = this.view;
@@ -342,17 +346,43 @@ class Painter {
 
   paintName(row, left, middle, alpha, isFolded) {
     const { trace, theme, context } = this, { strong, faint } = trace.labelParts(row);
+    const end = this.view.gutter - 8;
     context.fillStyle = trace.has(row, FLAG.error) ? this.errorColour : theme.text;
     this.font(context, 12, trace.has(row, FLAG.onPath) ? 600 : 400);
-    context.fillText(strong, left, middle);
-    let x = left + context.measureText(strong).width + 7;
+    const name = this.fit(strong, end - left);
+    context.fillText(name, left, middle);
+    let x = left + context.measureText(name).width + 7;
     this.font(context, 11, 400);
     context.globalAlpha = 0.6 * alpha;
-    if (faint) {
-      context.fillText(faint, x, middle);
-      x += context.measureText(faint).width + 7;
+    if (faint && end - x > FAINT_LEAST) {
+      const beside = this.fit(faint, end - x);
+      context.fillText(beside, x, middle);
+      x += context.measureText(beside).width + 7;
     }
     if (isFolded) context.fillText(`+${trace.below[row].toLocaleString("en")}`, x, middle);
+  }
+
+  // A text that is too wide loses its middle: names of branches often differ at their ends.
+  fit(text, room) {
+    const { context } = this, key = `${Math.round(room)} ${context.font} ${text}`;
+    let fitting = this.fitted.get(key);
+    if (fitting === undefined) {
+      fitting = context.measureText(text).width <= room ? text : this.shortened(text, room);
+      if (this.fitted.size > FITTED_MOST) this.fitted.clear();
+      this.fitted.set(key, fitting);
+    }
+    return fitting;
+  }
+
+  shortened(text, room) {
+    let least = 0, most = text.length;
+    const cut = kept => `${text.slice(0, Math.ceil(kept * 0.6))}…${text.slice(text.length - Math.floor(kept * 0.4))}`;
+    while (least < most - 1) {
+      const kept = (least + most) >> 1;
+      if (this.context.measureText(cut(kept)).width <= room) least = kept;
+      else most = kept;
+    }
+    return cut(least);
   }
 
   // The chain the run waited for: along the foot of each bar, then straight to the next owner.
