@@ -229,6 +229,18 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def without_middle(text: str, most: int) -> str:
+    """Return a name of at most so many characters; names of branches often differ at their ends.
+
+    >>> without_middle("quarterly_figures_of_subsidiary_7", 16), without_middle("rate", 5)
+    ('quarterly…iary_7', 'rate')
+    """
+    if len(text) <= most:
+        return text
+    end = (most - 1) * 2 // 5
+    return f"{text[: most - 1 - end]}…{text[len(text) - end :]}"
+
+
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])")
 # Bare addresses become links whatever is escaped in them; an invisible joiner keeps them apart.
 _ADDRESS: Final = re.compile(r"(?=://)|(?<=\bwww)(?=\.)|(?=@)", re.IGNORECASE)

@@ -55,9 +55,9 @@ def literal(text: str, most: int = LABEL_CHARACTERS) -> str:
     """Return text that Plotly shows as it is, on one line of at most so many characters.
 
     >>> literal("<b>fast</b>"), literal("a" * 60, 5)
-    ('&lt;b&gt;fast&lt;/b&gt;', 'aaaa…')
+    ('&lt;b&gt;fast&lt;/b&gt;', 'aaa…a')
     """
-    return html.escape(words.plain(words.shortened(text, most)), quote=False)
+    return html.escape(words.plain(words.without_middle(text, most)), quote=False)
 
 
 def moment(at_ns: int) -> datetime:

@@ -150,7 +150,7 @@ def _indent_px(depth: int) -> int:
 
 def _name(span: Span) -> str:
     label = words.short_name(words.span_label(span))
-    return words.plain(words.shortened(label, _NAME_CHARACTERS))
+    return words.plain(words.without_middle(label, _NAME_CHARACTERS))
 
 
 def _add_waits(

@@ -151,7 +151,7 @@ def _branch(branch: Branch, fan_out: FanOut, longest_ns: int) -> Line:
     remarks = [*(["long pole"] if is_pole else []), *(["straggler"] if branch.straggler else [])]
     return Line(
         parts=[
-            words.shortened(branch.key, _KEY_CHARACTERS),
+            words.without_middle(branch.key, _KEY_CHARACTERS),
             status_mark(branch.status),
             bar(length_ns / longest_ns, words.duration(length_ns)),
             _length(branch.queue_wait_ns, unknown="–"),

@@ -80,7 +80,7 @@ def _speed(number: int, lever: Lever, changes: Sequence[Change], on_change: OnCh
     worth = f" · worth {words.duration(lever.gain_ns)}" if lever.gain_ns else ""
     many = f" ×{lever.spans:,}" if lever.spans > 1 else ""
     st.select_slider(
-        words.markdown(f"{words.shortened(lever.label, 40)}{many}{worth}"),
+        words.markdown(f"{words.without_middle(lever.label, 40)}{many}{worth}"),
         speeds(shown),
         key=key,
         format_func=speed_text,
