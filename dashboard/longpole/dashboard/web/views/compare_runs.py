@@ -19,9 +19,11 @@ from longpole.dashboard.difference import (
     what_counts,
 )
 from longpole.dashboard.web import queries, samples
+from longpole.dashboard.web.links import Link, links
 from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Table, cells, table
 from longpole.dashboard.web.views import many
 from longpole.dashboard.web.views.colours import theme
+from longpole.model import Run
 from longpole.model.errors import RunReferenceError
 from longpole.storage import RunQuery
 
@@ -108,9 +110,28 @@ def _newest_two(token: int) -> tuple[str, str, str] | None:
     return None
 
 
+def _who(comparison: RunComparison) -> None:
+    """Name both runs, with the way to each."""
+    runs = {"before": comparison.before.run, "after": comparison.after.run}
+    links(
+        [
+            Link(what=what, label=f"{words.plain(run.name)} {run.run_id[:8]}", href=_href(run))
+            for what, run in runs.items()
+        ],
+        key="compared_runs",
+    )
+    if len({run.name for run in runs.values()}) > 1:
+        st.caption("They are runs of different chains; few of their spans will match.")
+
+
+def _href(run: Run) -> str:
+    return f"run?run={run.run_id}"
+
+
 def _compared(comparison: RunComparison) -> None:
     first, *others = verdict(comparison)
     st.markdown(" · ".join([f"**{words.markdown(first)}**", *map(words.markdown, others)]))
+    _who(comparison)
     many.metrics(_numbers(comparison), width_px=_CHANGE_PX)
     many.heading(
         "Waterfalls",

@@ -1,17 +1,26 @@
-"""The panel beside the waterfall: everything about one span, its content on demand."""
+"""The panel beside the waterfall: everything about one span, its content on demand.
+
+While none is selected, what is known of the run as a whole.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import streamlit as st
 
 from longpole.analysis.result import RunAnalysis, SpanFacts
 from longpole.dashboard import words
+from longpole.dashboard.conversation import Message, messages_in
 from longpole.dashboard.web import queries
 from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Table, table
 from longpole.dashboard.web.views.colours import STATUS_COLOURS, STATUS_ICONS
 from longpole.model import Span, Status
 
 _CONTENT_CHARACTERS = 20_000
+_MESSAGES_MOST = 12
+_JSON = "application/json"
+_ERROR_CHARACTERS, _ERROR_PX = 480, 220
 _UNENDED = {Status.RUNNING: " so far", Status.LOST: ", then lost"}
 
 
@@ -20,14 +29,28 @@ def panel(analysis: RunAnalysis, span_id: str | None, *, height_px: int) -> None
     with st.container(border=True, height=height_px, gap="small"):
         span = analysis.run.span_by_id.get(span_id or "")
         if span is None:
-            st.markdown("**Details**")
-            st.caption("Click a row, or use ↑ ↓ and Enter. The key ? shows all keys.")
+            _whole(analysis)
             return
         _header(span)
+        _error(span)
         table(_facts(analysis, span), key="facts")
-        if span.error is not None:
-            st.code(f"{span.error.type}: {span.error.message}", language=None, wrap_lines=True)
         _content(analysis.run.run_id, span.span_id)
+
+
+def _whole(analysis: RunAnalysis) -> None:
+    st.markdown("**The run**")
+    st.caption("Click a row for a span, or use ↑ ↓ and Enter. The key ? shows all keys.")
+    _error(analysis.run.root)
+    table(_pairs("Facts of the run", _run_facts(analysis)), key="facts")
+
+
+def _error(span: Span) -> None:
+    """Show an error before anything else; a long one scrolls."""
+    if span.error is None:
+        return
+    told = f"{span.error.type}: {span.error.message}"
+    is_long = len(told) > _ERROR_CHARACTERS
+    st.code(told, language=None, wrap_lines=True, height=_ERROR_PX if is_long else "content")
 
 
 def _header(span: Span) -> None:
@@ -41,6 +64,22 @@ def _header(span: Span) -> None:
             st.badge(span.role.value.replace("_", " "), color="gray")
 
 
+def _run_facts(analysis: RunAnalysis) -> list[tuple[str, str, str]]:
+    run, facts = analysis.run, analysis.facts
+    found = [
+        ("Started", words.moment(run.root.start_ns), ""),
+        ("Session", run.session_id, ""),
+        ("User", run.user_id, ""),
+        ("Tags", ", ".join(run.tags), ""),
+        *((name, value, "From the metadata of the run") for name, value in run.metadata.items()),
+        ("Spans", f"{len(run.spans):,}", ""),
+        ("Model calls", f"{facts.llm_calls:,}", ""),
+        ("Order", facts.dependencies.value, "How it is known what waited for what"),
+        ("Run id", run.run_id, ""),
+    ]
+    return [(name, str(value), note) for name, value, note in found if value]
+
+
 def _facts(analysis: RunAnalysis, span: Span) -> Table:
     facts = analysis.spans[span.span_id]
     pairs = [
@@ -49,8 +88,12 @@ def _facts(analysis: RunAnalysis, span: Span) -> Table:
         *_model(span),
         ("Span id", span.span_id, ""),
     ]
+    return _pairs("Facts of the span", pairs)
+
+
+def _pairs(caption: str, pairs: Sequence[tuple[str, str, str]]) -> Table:
     return Table(
-        caption="Facts of the span",
+        caption=caption,
         columns=(
             Column(key="fact", label="Fact", width_px=112, is_sortable=False),
             Column(
@@ -63,7 +106,7 @@ def _facts(analysis: RunAnalysis, span: Span) -> Table:
             ),
         ),
         rows=tuple(
-            Row(id=name, cells=(Cell(name, note=note), Cell(value, note=note or value)))
+            Row(id=name, cells=(Cell(name, note=note or name), Cell(value, note=note or value)))
             for name, value, note in pairs
         ),
         shows_header=False,
@@ -146,19 +189,40 @@ def _content(run_id: str, span_id: str) -> None:
     if content is None or (content.input_value is None and content.output_value is None):
         st.caption("Input and output were not recorded.")
         return
-    for title, text, mime_type in (
+    recorded = [
         ("Output", content.output_value, content.output_mime_type),
         ("Input", content.input_value, content.input_mime_type),
-    ):
-        if text is not None:
+    ]
+    chats = {title: messages_in(text) for title, text, mime in recorded if text and mime == _JSON}
+    is_raw = any(chats.values()) and st.toggle("As JSON", key="raw_content")
+    for title, text, mime_type in recorded:
+        if text is None:
+            continue
+        messages = () if is_raw else chats.get(title, ())
+        if messages:
+            _chat(title, messages)
+        else:
             st.caption(title)
             _value(text, mime_type)
 
 
+def _chat(title: str, messages: Sequence[Message]) -> None:
+    """Show who said what, the last messages of a long chat; as text, never as markup."""
+    shown = messages[-_MESSAGES_MOST:]
+    for number, message in enumerate(shown):
+        before = f"{title} · " if number == 0 else ""
+        st.caption(f"{before}{words.markdown(words.shortened(message.role, 60))}")
+        st.code(message.text[:_CONTENT_CHARACTERS], language=None, wrap_lines=True)
+        if len(message.text) > _CONTENT_CHARACTERS:
+            st.caption(f"The first {_CONTENT_CHARACTERS:,} of {len(message.text):,} characters.")
+    if len(shown) < len(messages):
+        st.caption(f"The last {len(shown)} of {len(messages):,} messages.")
+
+
 def _value(text: str, mime_type: str | None) -> None:
     """Show content as text, indented where it is JSON; never as markup."""
-    shown = words.indented(text) if mime_type == "application/json" else text
-    language = "json" if mime_type == "application/json" else None
+    shown = words.indented(text) if mime_type == _JSON else text
+    language = "json" if mime_type == _JSON else None
     st.code(shown[:_CONTENT_CHARACTERS], language=language, wrap_lines=True)
     if len(shown) > _CONTENT_CHARACTERS:
         st.caption(f"The first {_CONTENT_CHARACTERS:,} of {len(shown):,} characters.")

@@ -30,7 +30,7 @@ def error_table(groups: Sequence[ErrorGroup], *, key: str, names_chain: bool) ->
         Column(key="times", label="Times", kind=_NUMBER, width_px=70),
         Column(key="first", label="First seen", kind=ColumnKind.SINCE, width_px=96),
         Column(key="last", label="Last seen", kind=ColumnKind.SINCE, width_px=96),
-        Column(key="remark", label="", width_px=86),
+        Column(key="remark", label="Kind", width_px=86),
     )  # fmt: skip
     table(
         Table(
