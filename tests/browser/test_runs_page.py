@@ -36,6 +36,25 @@ def test_the_newest_run_stands_on_top_with_its_numbers(server: Server, open_page
     expect(panel).to_contain_text("claude")
 
 
+def test_the_list_draws_how_many_spans_were_at_work(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server, "/runs?q=name%3Apanel")
+
+    drawn = page.locator(".lt tbody tr").first.locator("td.lt-course")
+    expect(drawn).to_have_text("3")
+    expect(drawn).to_have_attribute("title", "at most 3 at once, 1.6 in the mean")
+    expect(drawn.locator("svg path")).to_have_count(1)
+
+
+def test_a_tick_moves_no_row(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server)
+    box = page.locator(".lt tbody input").nth(1)
+    before = box.bounding_box()
+
+    box.check()
+    expect(page.get_by_text("1 chosen")).to_be_visible()
+    assert box.bounding_box() == before
+
+
 def test_a_click_opens_the_run_that_was_clicked(server: Server, open_page: OpenPage) -> None:
     page = open_page(server)
 

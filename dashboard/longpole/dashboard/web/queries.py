@@ -17,6 +17,7 @@ import streamlit as st
 from longpole.analysis import analyse
 from longpole.analysis.collector import no_cycle_collection
 from longpole.analysis.result import RunAnalysis
+from longpole.dashboard.course import course_of
 from longpole.dashboard.prices import price_book
 from longpole.dashboard.sentence import long_pole
 from longpole.dashboard.settle import BATCH, has_backlog, is_all_settled, settle
@@ -235,15 +236,29 @@ class LongPole:
     share_ratio: float
 
 
-def long_poles(rows: Iterable[RunRow]) -> Mapping[str, LongPole | None]:
-    """Return the long poles of ended runs, by run id; `None` where nothing ran side by side.
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """What a list shows of a run that only its analysis tells.
+
+    Attributes:
+        pole: `None` where nothing ran side by side.
+        course: how many spans were at work, slice by slice.
+    """
+
+    pole: LongPole | None
+    course: tuple[float, ...]
+    peak: int
+
+
+def glimpses(rows: Iterable[RunRow]) -> Mapping[str, Glimpse]:
+    """Return glimpses of ended runs, by run id.
 
     The analysis of a run is kept in no list, so they are found out once and remembered. What does
     not fit into the time is missing this once and comes with the next look.
     """
-    known = _known_poles(store_url())
+    known = _known_glimpses(store_url())
     deadline = time.monotonic() + _POLES_BUDGET_S
-    found: dict[str, LongPole | None] = {}
+    found: dict[str, Glimpse] = {}
     for row in rows:
         version = (row.run_id, row.end_ns, row.spans)
         if version not in known:
@@ -251,22 +266,21 @@ def long_poles(rows: Iterable[RunRow]) -> Mapping[str, LongPole | None]:
                 continue
             if len(known) >= _POLES_KEPT:
                 known.clear()
-            known[version] = _long_pole(row.run_id)
+            known[version] = _glimpse(row.run_id)
         found[row.run_id] = known[version]
     return found
 
 
 @st.cache_resource(show_spinner=False)
-def _known_poles(url: str) -> dict[tuple[str, int | None, int], LongPole | None]:
+def _known_glimpses(url: str) -> dict[tuple[str, int | None, int], Glimpse]:
     return {}
 
 
-def _long_pole(run_id: str) -> LongPole | None:
+def _glimpse(run_id: str) -> Glimpse:
     found = analyse(store().load_run(run_id), now_ns=time.time_ns())
-    pole = long_pole(found)
-    if pole is None or found.facts.wall_ns <= 0:
-        return None
-    return LongPole(pole.label, pole.on_path_ns / found.facts.wall_ns)
+    pole, wall_ns = long_pole(found), found.facts.wall_ns
+    told = None if pole is None or wall_ns <= 0 else LongPole(pole.label, pole.on_path_ns / wall_ns)
+    return Glimpse(told, course_of(found), found.facts.peak_concurrency)
 
 
 def waterfall_payload(

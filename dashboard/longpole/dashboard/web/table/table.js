@@ -1,5 +1,5 @@
 // A table as plain HTML. What comes from traces is only ever set as text.
-const TABLES = new WeakMap(), TICK_PX = 34;
+const TABLES = new WeakMap(), TICK_PX = 34, SVG = "http://www.w3.org/2000/svg";
 const STATUS_MARKS = { ok: "✓", error: "✕", running: "●", cancelled: "⊘", interrupted: "‖", lost: "?", note: "!" };
 
 class DataTable {
@@ -90,7 +90,7 @@ class DataTable {
     });
   }
 
-  cell(column, [text, value, ratio, note], row) {
+  cell(column, [text, value, ratio, note, points], row) {
     const cell = document.createElement("td");
     cell.className = `lt-${column.kind}`;
     if (note) cell.title = note;
@@ -98,6 +98,7 @@ class DataTable {
     else if (column.kind === "mark") cell.append(statusMark(text, note));
     else if (column.kind === "link") cell.append(this.link(text, row));
     else cell.textContent = text;
+    if (column.kind === "course" && points) cell.prepend(course(points));
     if (column.kind === "link" && row.indent) cell.style.paddingLeft = `${8 + Math.min(row.indent, 12) * 12}px`;
     if (column.kind === "since") cell.dataset.since = value;
     if (column.kind === "bar") {
@@ -194,6 +195,16 @@ class DataTable {
     if (row.href) goTo(row.href);
     else this.report("opened", row.id);
   }
+}
+
+function course(points) {
+  const picture = document.createElementNS(SVG, "svg"), shape = document.createElementNS(SVG, "path");
+  picture.setAttribute("viewBox", `0 0 ${points.length} 1`);
+  picture.setAttribute("preserveAspectRatio", "none");
+  picture.setAttribute("aria-hidden", "true");
+  shape.setAttribute("d", `M0 1${points.map((height, at) => `L${at} ${1 - height}H${at + 1}`).join("")}V1Z`);
+  picture.append(shape);
+  return picture;
 }
 
 function tickColumn() {

@@ -18,7 +18,7 @@ class ColumnKind(StrEnum):
     `link`: the cell that opens the row; `number`: right-aligned; `bar`: a number over a bar as long
     as the cell's ratio; `status`: a run's or span's status with its colour and mark; `since`: epoch
     milliseconds shown as time that has passed; `code`: fixed width; `mark`: the mark of a status
-    without its name.
+    without its name; `course`: a number after a small picture of the cell's points.
     """
 
     LINK = "link"
@@ -29,6 +29,7 @@ class ColumnKind(StrEnum):
     STATUS = "status"
     SINCE = "since"
     MARK = "mark"
+    COURSE = "course"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +61,14 @@ class Cell:
         value: what is sorted by; `None` sorts last either way.
         ratio: length of the bar, 0 to 1.
         note: shown when the mouse rests on the cell.
+        points: heights of a course, 0 to 1, from left to right.
     """
 
     text: str
     value: float | str | None = None
     ratio: float = 0.0
     note: str = ""
+    points: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +158,7 @@ class Table:
                     "href": row.href,
                     "strong": row.is_strong,
                     "indent": row.indent,
-                    "cells": [[cell.text, cell.value, cell.ratio, cell.note] for cell in row.cells],
+                    "cells": [_sent(cell) for cell in row.cells],
                 }
                 for row in self.rows
             ],
@@ -169,3 +172,9 @@ class Table:
             ],
             "wraps": self.wraps,
         }
+
+
+def _sent(cell: Cell) -> list[Any]:
+    """Return a cell as it travels; most have no points, and do without their place."""
+    known = [cell.text, cell.value, cell.ratio, cell.note]
+    return [*known, list(cell.points)] if cell.points else known

@@ -38,6 +38,14 @@ _COLUMNS = (
         help="Work over wall: how many times faster than one after the other",
     ),
     Column(
+        key="course",
+        label="At work",
+        kind=ColumnKind.COURSE,
+        width_px=104,
+        is_sortable=False,
+        help="Spans at work at once, from start to end, and how many at most",
+    ),
+    Column(
         key="long_pole",
         label="Long pole",
         width_px=150,
@@ -144,11 +152,11 @@ def _counted(total: int, state: StoreState) -> str:
 
 def _table(found: RunPage, query: RunQuery) -> Table:
     longest_ns = max((_wall_ns(row) or 0 for row in found.rows), default=0)
-    poles = queries.long_poles(row for row in found.rows if row.end_ns is not None)
+    glimpses = queries.glimpses(row for row in found.rows if row.end_ns is not None)
     return Table(
         caption="Runs",
         columns=_COLUMNS,
-        rows=tuple(_row(row, longest_ns, poles.get(row.run_id)) for row in found.rows),
+        rows=tuple(_row(row, longest_ns, glimpses.get(row.run_id)) for row in found.rows),
         sort=Sort(key=query.order.value, descending=query.descending),
         sorts_here=False,
         max_height_px=2_000,
@@ -161,7 +169,7 @@ def _number(row: RunRow, key: str) -> int | float | None:
     return value if isinstance(value, int | float) else None
 
 
-def _row(row: RunRow, longest_ns: float, pole: queries.LongPole | None) -> Row:
+def _row(row: RunRow, longest_ns: float, glimpse: queries.Glimpse | None) -> Row:
     return Row(
         id=row.run_id,
         href=f"run?run={row.run_id}",
@@ -171,7 +179,8 @@ def _row(row: RunRow, longest_ns: float, pole: queries.LongPole | None) -> Row:
             Cell("", row.start_ns // 1_000_000, note=words.moment(row.start_ns)),
             _wall(row, longest_ns),
             _speedup(row),
-            _long_pole(pole),
+            _course(glimpse),
+            _long_pole(None if glimpse is None else glimpse.pole),
             _retries(row),
             _tokens(row),
             _cost(row),
@@ -200,6 +209,19 @@ def _wall(row: RunRow, longest_ns: float) -> Cell:
 def _speedup(row: RunRow) -> Cell:
     ratio = _number(row, "speedup_ratio")
     return Cell("–" if ratio is None else words.times(ratio))
+
+
+def _course(glimpse: queries.Glimpse | None) -> Cell:
+    if glimpse is None or not glimpse.course:
+        return Cell("")
+    if glimpse.peak <= 1:
+        return Cell(f"{glimpse.peak}", note="nothing ran side by side")
+    mean = sum(glimpse.course) / len(glimpse.course)
+    return Cell(
+        f"{glimpse.peak:,}",
+        note=f"at most {glimpse.peak:,} at once, {mean:.1f} in the mean",
+        points=tuple(round(running / max(glimpse.peak, 1), 2) for running in glimpse.course),
+    )
 
 
 def _long_pole(pole: queries.LongPole | None) -> Cell:
