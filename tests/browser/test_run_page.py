@@ -336,7 +336,8 @@ def test_a_running_run_grows_and_keeps_what_is_looked_at(
 
         wait_until(lambda: drawing.state()["last"] > before["last"])
         assert drawing.state()["selected"] == before["selected"]
-        assert drawing.state()["to"] == drawing.state()["last"]
+        grown = drawing.state()
+        assert grown["to"] == grown["last"]
         record_live(store_url, stories.ended(run, end_ns=time.time_ns()))
 
         expect(page.get_by_text("so far")).to_have_count(0)

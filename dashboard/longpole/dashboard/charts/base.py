@@ -20,7 +20,7 @@ ROW_PX: Final = 26
 """Height of a row of horizontal bars."""
 
 GRID: Final[Mapping[Theme, str]] = {"light": "#E6EBF0", "dark": "#253040"}
-TEXT: Final[Mapping[Theme, str]] = {"light": "#1A2230", "dark": "#E6EBF2"}
+TEXT: Final[Mapping[Theme, str]] = {"light": "#0D1420", "dark": "#E6EBF2"}
 FAINT: Final[Mapping[Theme, str]] = {"light": "#C9D1DA", "dark": "#3A4656"}
 PAGE: Final[Mapping[Theme, str]] = {"light": "#FFFFFF", "dark": "#0F141A"}
 

@@ -271,7 +271,7 @@ class Painter {
     if (right < view.gutter || left > view.width) return;
     const duration = durationText(trace.length(row));
     const parts = [...this.marks(row).map(([text, colour]) => [text, colour, 0.95, 600]),
-      [duration, theme.text, 0.62, 400]];
+      [duration, theme.text, 0.7, 400]];
     let room = 4;
     for (const part of parts) {
       this.font(context, 11, part[3]);
@@ -353,7 +353,7 @@ class Painter {
     context.fillText(name, left, middle);
     let x = left + context.measureText(name).width + 7;
     this.font(context, 11, 400);
-    context.globalAlpha = 0.6 * alpha;
+    context.globalAlpha = 0.7 * alpha;
     if (faint && end - x > FAINT_LEAST) {
       const beside = this.fit(faint, end - x);
       context.fillText(beside, x, middle);
