@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from longpole.analysis import HeatMap, RunSample, heat_map
 from longpole.analysis.tail import slowest_last
 from longpole.dashboard import words
-from longpole.dashboard.charts.base import layout, literal, unit_of
+from longpole.dashboard.charts.base import SOFT, layout, literal, unit_of
 from longpole.dashboard.palette import ERROR_COLOURS, FAMILY_COLOURS, Family, Theme
 from longpole.dashboard.places import place_label
 from longpole.model.run import Status
@@ -48,6 +48,7 @@ def runs_by_position(samples: Sequence[RunSample], theme: Theme) -> go.Figure:
     inner_px = rows_px + _WALLS_PX + 14
     figure.update_layout(**layout(theme, height_px=height_px))
     labels = _labels(found)
+    soft = {"size": 11, "color": SOFT[theme]}
     figure.update_layout(
         margin={"l": 8, "r": 8, "t": 12, "b": 40},
         bargap=0.08,
@@ -57,7 +58,8 @@ def runs_by_position(samples: Sequence[RunSample], theme: Theme) -> go.Figure:
                "showgrid": False, "zeroline": False, "ticks": "", "tickmode": "array",
                "tickvals": list(range(len(labels))), "ticktext": labels},
         yaxis2={"domain": [1 - _WALLS_PX / inner_px, 1], "rangemode": "tozero", "nticks": 4,
-                "title": {"text": f"wall ({_unit(found)})", "font": {"size": 11}},
+                "title": {"text": f"wall ({_unit(found)})", "font": soft},
+                "tickfont": soft,
                 "automargin": True},
         xaxis={"title": {"text": "runs, slowest on the right", "font": {"size": 12}},
                "showticklabels": False, "ticks": "", "showgrid": False, "zeroline": False,

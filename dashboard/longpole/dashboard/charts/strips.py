@@ -16,6 +16,7 @@ from longpole.analysis.result import RunAnalysis
 from longpole.dashboard import words
 from longpole.dashboard.charts.base import (
     FAINT,
+    SOFT,
     TEXT,
     TimeUnit,
     layout,
@@ -77,7 +78,11 @@ def strips(
         literal(placed_label(before.run, before.run.span_by_id[row]), _LABEL_CHARACTERS)
         for row in shown
     ]
-    rows = {**rows_axis(places, labels), "fixedrange": True, "tickfont": {"size": 11}}
+    rows = {
+        **rows_axis(places, labels),
+        "fixedrange": True,
+        "tickfont": {"size": 11, "color": SOFT[theme]},
+    }
     figure.update_layout(**layout(theme, height_px=2 * len(shown) * _ROW_PX + 118))
     figure.update_layout(
         barmode="overlay",

@@ -13,7 +13,15 @@ import plotly.graph_objects as go
 
 from longpole.analysis import Pair, RunAnalysis, RunComparison, Side
 from longpole.dashboard import words
-from longpole.dashboard.charts.base import TEXT, TimeUnit, layout, literal, rows_axis, unit_of
+from longpole.dashboard.charts.base import (
+    SOFT,
+    TEXT,
+    TimeUnit,
+    layout,
+    literal,
+    rows_axis,
+    unit_of,
+)
 from longpole.dashboard.difference import place_of, signed_duration
 from longpole.dashboard.palette import ERROR_COLOURS, FAMILY_COLOURS, Family, Theme
 from longpole.model.run import Status
@@ -50,7 +58,7 @@ def waterfalls(comparison: RunComparison, theme: Theme) -> go.Figure:
             "domain": [0, half],
             "anchor": "x",
             "fixedrange": True,
-            "tickfont": {"size": 11},
+            "tickfont": {"size": 11, "color": SOFT[theme]},
         },
         xaxis={
             "title": {"text": f"time since the start of each run ({unit.name})"},

@@ -42,7 +42,11 @@ _COLUMNS = (
         help="recorded: told by the framework; inferred: concluded from times",
     ),
     Column(
-        key="tied", label="Tied with", width_px=150, help="Spans that ended as late as this one"
+        key="tied",
+        label="Tied with",
+        width_px=150,
+        grows=True,
+        help="Spans that ended as late as this one",
     ),
 )
 
