@@ -86,8 +86,17 @@ def _failures() -> None:
 
 def _tables(app: AppTest) -> dict[str, dict[str, Any]]:
     """The tables of a page by their captions."""
-    found = (json.loads(element.proto.json)[0] for element in app.get("bidi_component"))
-    return {table["caption"]: table for table in found}
+    return {table["caption"]: table for table in _shown(app) if "caption" in table}
+
+
+def _links(app: AppTest) -> list[list[str]]:
+    """Return what links lead to, of components that hold some: word before, label, address."""
+    return [link for one in _shown(app) for link in one.get("links", ())]
+
+
+def _shown(app: AppTest) -> list[dict[str, Any]]:
+    """Return what components were given."""
+    return [json.loads(element.proto.json)[0] for element in app.get("bidi_component")]
 
 
 def _cells(table: dict[str, Any], row: int) -> dict[str, str]:
@@ -180,6 +189,11 @@ def test_two_runs_of_the_address_are_compared(store_url: str) -> None:
     assert _metrics(app)["Wall"] == "2.30 s → 1.25 s"
     pairs = _tables(app)["Spans that make the difference"]["rows"]
     assert all(row["href"].startswith("run?run=0000000") for row in pairs)
+    assert [(what, label) for what, label, _ in _links(app)] == [
+        ("before", "panel 00000001"),
+        ("after", "triage 00000002"),
+    ]
+    assert any("different chains" in text.value for text in app.caption)
 
 
 def test_without_an_address_the_newest_two_of_a_chain_are_offered(store_url: str) -> None:

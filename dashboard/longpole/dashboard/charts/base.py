@@ -95,7 +95,7 @@ def layout(
             "y": 1.0,
             "yanchor": "bottom",
             "x": 0,
-            "font": {"size": 11, "color": TEXT[theme]},
+            "font": {"size": 11},
         },
         "bargap": 0.3,
         "hoverlabel": {"font": {"size": 12}, "align": "left"},
