@@ -52,7 +52,7 @@ class Caller:
 
 UNKNOWN_CALLER: Final = Caller(None, None)
 MODEL: Final = Caller(Shape.OTHER, None)
-"""Starts its own run. Where it is a branch, its limit is what its parent was asked for."""
+"""Starts its own run. Its stack is looked up only where it is a branch, for the limit it has."""
 
 ABATCHED: ContextVar[type[Runnable[Any, Any]] | None] = ContextVar(
     "longpole_abatched", default=None

@@ -365,7 +365,7 @@ class LongpoleHandler(BaseCallbackHandler):
         try:
             if parent_run_id is None:
                 renew_probes()
-            # Above the method that got the event; nothing is asked of who calls a model.
+            # Above the method that got the event; few models are branches (see `limits`).
             caller = MODEL if kind is Kind.LLM else find_caller(3)
             if caller is UNKNOWN_CALLER and kind is Kind.CHAIN:
                 caller = caller_of_rows()

@@ -11,7 +11,7 @@ from typing import Final
 
 from longpole.model.place import Place
 from longpole.model.run import FanOutKind
-from longpole.tracer.caller import Caller, default_pool_size
+from longpole.tracer.caller import MODEL, Caller, default_pool_size, find_caller
 from longpole.tracer.open_runs import OpenRun
 from longpole.tracer.submissions import is_in_loop
 
@@ -38,6 +38,8 @@ def limits_of(place: Place, caller: Caller, parent: OpenRun | None) -> Limits:
         return (None if parent is None else parent.asked), None
     if place.fan_out not in _POOLED:
         return _NONE
+    if caller is MODEL:
+        caller = find_caller()
     asked = caller.max_concurrency
     if asked is None and parent is not None:
         asked = parent.asked

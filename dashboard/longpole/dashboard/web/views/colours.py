@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Literal
 
@@ -33,7 +34,8 @@ STATUS_ICONS = {
 
 def theme() -> Theme:
     """Return the theme that the reader's browser shows; every figure asks for it first."""
-    # Streamlit loads pandas when it first needs it. Plotly looks for it in each value, and fails on
-    # one that another session has loaded by half; importing waits until it is whole.
-    import_module("pandas")
+    # Plotly looks for pandas in each value where somebody has loaded it, and fails on one that
+    # another session has loaded by half: importing waits until it is whole. Alone it is not needed.
+    if "pandas" in sys.modules:
+        import_module("pandas")
     return "dark" if st.context.theme.type == "dark" else "light"
