@@ -6,6 +6,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -18,23 +20,27 @@ from longpole.model.errors import (
 )
 from longpole.model.run import Status
 from longpole.storage import Recorder, RunQuery, SpanEnd, SpanStart, open_store
+from longpole.storage.recording import Recording
 from longpole.storage.spool import spool_files, spool_folder
 from longpole.storage.writer import Writer
 
 
+def start_of(number: int) -> SpanStart:
+    run_id = f"{number:032x}"
+    return SpanStart(
+        run_id=run_id,
+        trace_id=run_id,
+        span_id=f"{number:016x}",
+        parent_span_id=None,
+        is_root=True,
+        name="chain",
+        start_ns=number,
+    )
+
+
 def record(writer: Writer, number: int) -> None:
     run_id, span_id = f"{number:032x}", f"{number:016x}"
-    writer.append(
-        SpanStart(
-            run_id=run_id,
-            trace_id=run_id,
-            span_id=span_id,
-            parent_span_id=None,
-            is_root=True,
-            name="chain",
-            start_ns=number,
-        )
-    )
+    writer.append(start_of(number))
     writer.append(SpanEnd(run_id=run_id, span_id=span_id, end_ns=number + 1, status=Status.OK))
 
 
@@ -254,3 +260,27 @@ def test_a_byte_that_is_no_text_costs_no_span(tmp_path: Path) -> None:
     assert [run.name for run in runs] == ["c\N{REPLACEMENT CHARACTER}n", "chain"]
     assert store.list_runs(RunQuery()).total == 2
     store.close()
+
+
+def test_a_lock_that_a_stopped_thread_has_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = Recording(tmp_path / "runs.db", limit_bytes=1_000_000, clock=time.monotonic)
+    taken, may_go = threading.Event(), threading.Event()
+
+    def stop_with_the_lock() -> None:
+        with recording._lock:
+            taken.set()
+            may_go.wait(60.0)
+
+    stopped = threading.Thread(target=stop_with_the_lock)
+    stopped.start()
+    assert taken.wait(60.0)
+    monkeypatch.setattr(sys, "is_finalizing", lambda: True)
+
+    recording.append(start_of(1))
+
+    monkeypatch.undo()
+    may_go.set()
+    stopped.join()
+    assert recording.counts().events_seen == 0

@@ -11,6 +11,7 @@ import errno
 import logging
 import os
 import secrets
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ _logger: Final = logging.getLogger("longpole")
 ROTATION_BYTES: Final = 8 * 1024 * 1024
 """A spool file larger than this is followed by a new one, and removed once it is taken in."""
 _REOPEN_PAUSE_S: Final = 1.0
+_LAST_WAIT_S: Final = 0.2
 _LOST_LIMIT: Final = 100_000
 
 SPOOL_FULL: Final = "spool full"
@@ -90,17 +92,25 @@ class Recording:
             payload = encode(event)
         except Exception:  # noqa: BLE001 - whatever went wrong, the app must not learn of it
             payload = None
-        with self._lock:
-            self._events_seen += 1
-            if is_start:
-                self._spans_seen += 1
-            elif self._lost and event.span_id in self._lost:
-                # The whole span was counted when its start was dropped.
-                self._lost.discard(event.span_id)
-                return
-            reason = NOT_ENCODABLE if payload is None else self._write(payload, is_start)
-            if reason is not None:
-                self._drop(event.span_id, is_start, reason)
+        # A thread that the end of the interpreter has stopped may hold the lock, for ever.
+        wait_s = _LAST_WAIT_S if sys.is_finalizing() else -1.0
+        if self._lock.acquire(timeout=wait_s):
+            try:
+                self._append(event.span_id, payload, is_start)
+            finally:
+                self._lock.release()
+
+    def _append(self, span_id: str, payload: bytes | None, is_start: bool) -> None:
+        self._events_seen += 1
+        if is_start:
+            self._spans_seen += 1
+        elif self._lost and span_id in self._lost:
+            # The whole span was counted when its start was dropped.
+            self._lost.discard(span_id)
+            return
+        reason = NOT_ENCODABLE if payload is None else self._write(payload, is_start)
+        if reason is not None:
+            self._drop(span_id, is_start, reason)
 
     def _write(self, payload: bytes, is_start: bool) -> str | None:
         """Write one frame; the reason why not, if not."""
