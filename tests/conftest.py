@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from longpole.tracer import LongpoleHandler
 from longpole.tracer.demo import run_scenes
+from tests.storage.exchange.stores import close_opened
 
 # A busy machine is no failure: no test asserts how long anything takes.
 settings.register_profile(
@@ -21,6 +23,12 @@ settings.load_profile("longpole")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put browser tests last: Playwright keeps an event loop running in this thread."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+@pytest.fixture(autouse=True)
+def _no_store_is_left_open() -> Iterator[None]:
+    yield
+    close_opened()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import orjson
 
@@ -56,21 +57,22 @@ def with_input(event: SpanEvent) -> SpanEvent:
         semconv.INPUT_VALUE: orjson.dumps({"asked": event.span_id}).decode(),
         semconv.INPUT_MIME_TYPE: "application/json",
     }
-    return SpanStart(
-        run_id=event.run_id,
-        trace_id=event.trace_id,
-        span_id=event.span_id,
-        parent_span_id=event.parent_span_id,
-        is_root=event.is_root,
-        name=event.name,
-        start_ns=event.start_ns,
-        attributes={**event.attributes, **told},
-    )
+    return event._replace(attributes={**event.attributes, **told})
+
+
+_opened: Final[list[Store]] = []
+
+
+def close_opened() -> None:
+    """Close the stores that `fill` has opened; called when a test is over."""
+    while _opened:
+        _opened.pop().close()
 
 
 def fill(path: Path, begin_ns: int, runs: int, branches: int = 3) -> Store:
     """Open a store for writing and put so many runs into it, a second apart."""
     store = open_store(str(path), mode="write")
+    _opened.append(store)
     store.write(
         RECORDER,
         [

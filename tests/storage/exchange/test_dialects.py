@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from longpole.analysis import analyse
@@ -355,6 +355,7 @@ VALUES = json_values(FIELDS).map(plain)
     st.sampled_from(WORDS),
     st.booleans(),
 )
+@example({"gen_ai.usage.cache_creation.input_tokens": 2.0**64}, "llm", False)
 @settings(max_examples=100)
 def test_no_value_of_any_attribute_makes_trouble(
     attributes: dict[str, Any], name: str, is_top: bool

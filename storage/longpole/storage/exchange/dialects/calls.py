@@ -167,4 +167,4 @@ def _sum(details: Mapping[str, Any], side: str) -> int | None:
         if key == side or key.startswith(f"{side}_")
     ]
     known = [count for count in counts if count is not None]
-    return sum(known) if known else None
+    return as_count(sum(known)) if known else None

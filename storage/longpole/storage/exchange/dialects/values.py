@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
+
+_INT64: Final = range(-(2**63), 2**63)
 
 
 def text_in(told: Mapping[str, Any], keys: Iterable[str]) -> str | None:
@@ -29,15 +31,19 @@ def count_in(told: Mapping[str, Any], keys: Iterable[str]) -> int | None:
 
 
 def integer(value: object) -> int | None:
-    """Return the integer that a number or a text of digits says, else `None`."""
+    """Return the integer of 64 bits that a number or a text of digits says, else `None`."""
     if type(value) is int:
-        return value
+        return _within_64_bits(value)
     if type(value) is float and value.is_integer():
-        return int(value)
+        return _within_64_bits(int(value))
     # Twenty digits are more than 64 bits hold; longer text would cost time for nothing.
     if type(value) is str and len(value) <= 20 and re.fullmatch(r"-?\d+", value, re.ASCII):
-        return int(value)
+        return _within_64_bits(int(value))
     return None
+
+
+def _within_64_bits(number: int) -> int | None:
+    return number if number in _INT64 else None
 
 
 def as_count(value: object) -> int | None:
