@@ -316,6 +316,10 @@ def _answer_all(other: socket.socket, answer: bytes) -> None:
         with connection:
             connection.recv(65_536)
             connection.sendall(answer)
+            connection.shutdown(socket.SHUT_WR)
+            # Closing before all of the request is read would take the answer back.
+            while connection.recv(65_536):
+                pass
 
 
 def test_small_inserts_are_left_to_the_server_to_gather(engine: Engine) -> None:
