@@ -30,7 +30,7 @@ _OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.cli
 
 def _parcel(run: Run) -> Parcel:
     document = show_document(analyse(run, now_ns=NOW_NS))
-    return Parcel(run=run, document=document, contents={})
+    return Parcel(run=run, document=document, contents={}, now_ns=NOW_NS)
 
 
 def _rgb(colour: str) -> str:

@@ -39,7 +39,7 @@ SCRIPT = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
 def packed(run: Run, contents: Mapping[str, Content] | None = None) -> Parcel:
     document = show_document(analyse(run, now_ns=NOW_NS))
-    return Parcel(run=run, document=document, contents=contents or {})
+    return Parcel(run=run, document=document, contents=contents or {}, now_ns=NOW_NS)
 
 
 def said(run: Run, input_value: str, output_value: str) -> dict[str, Content]:

@@ -52,7 +52,7 @@ def pack(
             span_id: redacted_content(content, redact) for span_id, content in contents.items()
         }
     document = show_document(analyse(run, now_ns=now_ns))
-    return Parcel(run=run, document=document, contents=contents, revision=revision)
+    return Parcel(run=run, document=document, contents=contents, now_ns=now_ns, revision=revision)
 
 
 def pack_all(

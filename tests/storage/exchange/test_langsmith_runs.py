@@ -29,8 +29,9 @@ HOUR_NS = 3600 * 10**9
 
 
 def parcel_of(run: Run, contents: Mapping[str, Content] | None = None) -> Parcel:
-    document = show_document(analyse(run, now_ns=BEGIN_NS + 10**10))
-    return Parcel(run=run, document=document, contents=contents or {})
+    now_ns = BEGIN_NS + 10**10
+    document = show_document(analyse(run, now_ns=now_ns))
+    return Parcel(run=run, document=document, contents=contents or {}, now_ns=now_ns)
 
 
 def as_sent(parcel: Parcel, **more: Any) -> list[Json]:

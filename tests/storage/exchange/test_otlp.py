@@ -76,7 +76,7 @@ def parcels(tmp_path_factory: pytest.TempPathFactory) -> list[Parcel]:
 def bare_parcel(run: Run) -> Parcel:
     """A run of which nothing is recorded but what its spans say."""
     analysis = analyse(price_run(run, PriceBook()), now_ns=NOW_NS)
-    return Parcel(run=run, document=show_document(analysis), contents={})
+    return Parcel(run=run, document=show_document(analysis), contents={}, now_ns=NOW_NS)
 
 
 def events_in(incoming: Iterator[Incoming]) -> list[SpanStart | SpanEnd]:

@@ -42,7 +42,7 @@ Json = dict[str, Any]
 
 def packed(run: Run) -> Parcel:
     analysis = analyse(run, now_ns=NOW_NS)
-    return Parcel(run=run, document=show_document(analysis), contents={})
+    return Parcel(run=run, document=show_document(analysis), contents={}, now_ns=NOW_NS)
 
 
 def written(parcels: Iterable[Parcel]) -> bytes:

@@ -57,9 +57,8 @@ def html_report(
 
 
 def analysis_of(parcel: Parcel) -> RunAnalysis:
-    """Return what the document was made of: a running run as it stood when it was packed."""
-    shown = parcel.document["run"]
-    return analyse(parcel.run, now_ns=shown["start_ns"] + shown["wall_ns"])
+    """Return what the document was made of: what was running, as it stood when it was packed."""
+    return analyse(parcel.run, now_ns=parcel.now_ns)
 
 
 def _page(

@@ -26,12 +26,14 @@ class Parcel:
         document: what `longpole show --json` writes of it, schema 1.
         contents: recorded inputs, outputs and attributes by span id; without inputs and outputs
             when they are not to leave.
+        now_ns: as of when spans that were running are told.
         revision: the run's revision in its store, for the ledger.
     """
 
     run: Run
     document: Mapping[str, Any]
     contents: Mapping[str, Content]
+    now_ns: int
     revision: int = 0
 
 
