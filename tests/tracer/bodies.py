@@ -95,7 +95,8 @@ class Bodies:
                 bodies.ask(name)
                 return super()._generate(*args, **kwargs)
 
-        answers = (AIMessage("one two three") for _ in range(1_000))
+        # Not a generator, which refuses to be asked by two threads at once.
+        answers = map(AIMessage, ["one two three"] * 1_000)
         return Asking(messages=answers).with_config(run_name=name)
 
     def chain(self, name: str) -> Runnable[Any, Any]:

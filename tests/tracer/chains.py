@@ -18,11 +18,13 @@ from langgraph.types import Send
 
 def model(text: str = "one two three") -> GenericFakeChatModel:
     usage = {"input_tokens": 10, "output_tokens": 3, "total_tokens": 13}
-    answers = (
-        AIMessage(text, usage_metadata=usage, response_metadata={"model_name": "gpt-4o-mini"})
-        for _ in itertools.count()
-    )
-    return GenericFakeChatModel(messages=answers)
+
+    def answer(_: int) -> AIMessage:
+        told = {"model_name": "gpt-4o-mini"}
+        return AIMessage(text, usage_metadata=usage, response_metadata=told)
+
+    # Not a generator, which refuses to be asked by two threads at once.
+    return GenericFakeChatModel(messages=map(answer, itertools.count()))
 
 
 def chain(text: str = "one two three") -> Runnable[dict[str, str], str]:
