@@ -61,7 +61,7 @@ def _sentence(analysis: ChainAnalysis) -> str:
     phrases = [f"**p50 {words.duration(whole.wall.p50_ns)}**"]
     if bound is not None:
         label = words.markdown(place_label(bound.position))
-        phrases.append(f"**{words.share(float(bound.share))}** of it waiting for {label}")
+        phrases.append(f"**{words.share(float(bound.share))}** of it waiting for **{label}**")
     if analysis.changes:
         last = analysis.changes[-1]
         how = "slower" if last.ratio > 1 else "faster"

@@ -173,7 +173,7 @@ def _header(found: RunAnalysis, open_run: Callable[[str], None]) -> None:
 def _sentence(found: RunAnalysis) -> None:
     st.markdown(
         " · ".join(
-            f"**{phrase.words}**" + (f" {words.markdown(phrase.name)}" if phrase.name else "")
+            f"**{phrase.words}" + (f" {words.markdown(phrase.name)}**" if phrase.name else "**")
             for phrase in sentence(found)
         )
     )
