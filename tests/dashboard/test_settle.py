@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from longpole.dashboard import settle as settling
 from longpole.dashboard.settle import settle
 from longpole.model import Kind, Run, Span, Status, Usage
 from longpole.model.pricing import PriceBook
@@ -37,6 +38,17 @@ def test_no_more_runs_are_settled_than_asked_for_newest_first(store: Store) -> N
     assert [row.is_settled for row in rows] == [True] * 60 + [False] * 60
     assert settle(store, book=PriceBook(), now_ns=0, limit=1_000) == 60
     assert settle(store, book=PriceBook(), now_ns=0, limit=1_000) == 0
+
+
+def test_samples_are_taken_at_settling_but_of_a_backlog_only_when_they_are_wanted(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "LARGE_RUNS", 100)
+
+    assert settle(store, book=PriceBook(), now_ns=0, limit=60) == 60
+    assert store.samples(store.run_ids(RunQuery())) == {}
+    assert settle(store, book=PriceBook(), now_ns=0, limit=60) == 60
+    assert len(store.samples(store.run_ids(RunQuery()))) == 60
 
 
 def test_a_summary_is_renewed_when_spans_arrive_late(tmp_path: Path) -> None:
