@@ -23,7 +23,10 @@ def _text(name: str) -> str:
 
 
 _component = st.components.v2.component(
-    "longpole_links", html=_text("links.html"), css=_text("links.css"), js=_text("links.js")
+    "longpole_links",
+    html=_text("links.html"),
+    css=_text("links.css"),
+    js=_text("../follow.js") + _text("links.js"),
 )
 
 

@@ -15,14 +15,6 @@ function linkOf([what, label, href]) {
   return link;
 }
 
-// To another page of the app without loading it anew, as a row of a table does.
-function follow(event, href) {
-  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  history.pushState(null, "", href);
-  window.dispatchEvent(new PopStateEvent("popstate", { state: null }));
-}
-
 export default function ({ data: [data], parentElement }) {
   const text = JSON.stringify(data);
   if (SHOWN.get(parentElement) !== text) {

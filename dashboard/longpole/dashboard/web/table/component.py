@@ -23,7 +23,10 @@ def _text(name: str) -> str:
 
 
 _component = st.components.v2.component(
-    "longpole_table", html=_text("table.html"), css=_text("table.css"), js=_text("table.js")
+    "longpole_table",
+    html=_text("table.html"),
+    css=_text("table.css"),
+    js=_text("../follow.js") + _text("table.js"),
 )
 
 

@@ -221,13 +221,6 @@ function tickHeader() {
   return cell;
 }
 
-// To another page of the app without loading it anew, as the browser's own back button does it.
-// Asking the server to switch pages instead can cross with a refresh and leave the page empty.
-function goTo(href) {
-  history.pushState(null, "", href);
-  window.dispatchEvent(new PopStateEvent("popstate", { state: null }));
-}
-
 function statusMark(status, told) {
   const mark = statusPill(status);
   mark.lastChild.remove();

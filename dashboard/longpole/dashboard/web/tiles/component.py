@@ -23,7 +23,10 @@ def _text(name: str) -> str:
 
 
 _component = st.components.v2.component(
-    "longpole_tiles", html=_text("tiles.html"), css=_text("tiles.css"), js=_text("tiles.js")
+    "longpole_tiles",
+    html=_text("tiles.html"),
+    css=_text("tiles.css"),
+    js=_text("../follow.js") + _text("tiles.js"),
 )
 
 
