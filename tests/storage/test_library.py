@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import sqlite_utils.utils
 
 from longpole.storage import database, open_store
@@ -26,8 +27,27 @@ def test_the_schema_version_counts_the_migrations(tmp_path: Path) -> None:
     assert len(known) == SCHEMA_VERSION
 
 
-def test_recording_into_a_store_loads_nothing_heavy(tmp_path: Path) -> None:
+def test_a_new_file_is_what_sqlite_utils_would_make_of_it(tmp_path: Path) -> None:
     open_store(str(tmp_path / "runs.db"), mode="write").close()
+    ours = sqlite_utils.Database(tmp_path / "runs.db")
+    theirs = sqlite_utils.Database(memory=True)
+    MIGRATIONS.apply(theirs)
+
+    assert _schema(ours) == _schema(theirs)
+    assert [step.name for step in MIGRATIONS.applied(ours)] == [
+        step.name for step in MIGRATIONS.applied(theirs)
+    ]
+    assert MIGRATIONS.pending(ours) == []
+
+
+def _schema(db: sqlite_utils.Database) -> list[tuple[str, str, str | None]]:
+    return db.execute("SELECT type, name, sql FROM sqlite_master ORDER BY rowid").fetchall()
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["into a new file", "into a known one"])
+def test_recording_loads_nothing_heavy(tmp_path: Path, is_there: bool) -> None:
+    if is_there:
+        open_store(str(tmp_path / "runs.db"), mode="write").close()
     program = f"""
 import sys
 from langchain_core.runnables import RunnableLambda

@@ -18,6 +18,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -31,6 +32,7 @@ from longpole.model.errors import (
     StoreUnavailableError,
 )
 from longpole.storage.library import APPLICATION_ID, SCHEMA_VERSION, sqlite_library
+from longpole.storage.schema import create
 
 if TYPE_CHECKING:
     import sqlite3
@@ -240,22 +242,30 @@ def open_for_writing(path: Path, *, wait_s: float) -> Connection:
 
 
 def _migrate(connection: Connection) -> None:
-    if _pragma(connection, "user_version") == SCHEMA_VERSION:
+    version = _pragma(connection, "user_version")
+    if version == SCHEMA_VERSION:
         return
-    # Only where there is something to migrate: sqlite-utils takes long to load.
-    from sqlite_utils import Database
-
-    from longpole.storage.migrations import MIGRATIONS
-
     connection.execute("BEGIN IMMEDIATE")
     try:
-        MIGRATIONS.apply(Database(connection))
+        if version:
+            _bring_up_to_date(connection)
+        else:
+            create(connection, datetime.now(UTC))
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _bring_up_to_date(connection: Connection) -> None:
+    # Only for an older file: sqlite-utils takes long to load.
+    from sqlite_utils import Database
+
+    from longpole.storage.migrations import MIGRATIONS
+
+    MIGRATIONS.apply(Database(connection))
 
 
 def open_for_reading(path: Path) -> Connection | None:
