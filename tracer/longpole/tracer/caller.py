@@ -67,7 +67,7 @@ _SHAPES: Final[tuple[tuple[type, Shape], ...]] = (
     (RunnableWithFallbacks, Shape.FALLBACKS),
     (RunnableBranch, Shape.BRANCH),
 )
-_callers_of_class: dict[type, Caller] = {}
+_callers_of_class: dict[type, Caller | None] = {}
 
 
 def find_caller(depth: int = 1) -> Caller:
@@ -82,8 +82,8 @@ def find_caller(depth: int = 1) -> Caller:
         if names is not _MANAGER and not _is_our_own(names):
             held = frame.f_locals
             owner = held.get("self")
-            if owner is not None and issubclass(type(owner), Runnable):
-                caller = _caller_of(type(owner))
+            caller = _caller_of(type(owner))
+            if caller is not None:
                 config = held["config"] if "config" in held else _config_above(owner, frame)
                 return _asking(caller, config) if type(config) is dict else caller
             left -= 1
@@ -99,18 +99,25 @@ def _is_our_own(names: dict[str, Any]) -> bool:
 def caller_of_rows() -> Caller:
     """Return what the rows of the `abatch` around us are, which are not on a stack of its own."""
     cls = ABATCHED.get()
-    return UNKNOWN_CALLER if cls is None else _caller_of(cls)
+    return (None if cls is None else _caller_of(cls)) or UNKNOWN_CALLER
 
 
-def _caller_of(cls: type) -> Caller:
-    """Return what a runnable of this class is when no limit is asked for."""
-    caller = _callers_of_class.get(cls)
-    if caller is None:
-        shape = next((shape for base, shape in _SHAPES if issubclass(cls, base)), Shape.OTHER)
+def _caller_of(cls: type) -> Caller | None:
+    """Return what a class is when no limit is asked for; `None` when it is no runnable."""
+    try:
+        return _callers_of_class[cls]
+    except KeyError:
         if len(_callers_of_class) > 4096:  # classes made at run time must not pile up
             _callers_of_class.clear()
-        caller = _callers_of_class[cls] = Caller(shape, None)
-    return caller
+        caller = _callers_of_class[cls] = _looked_up(cls)
+        return caller
+
+
+def _looked_up(cls: type) -> Caller | None:
+    if not issubclass(cls, Runnable):
+        return None
+    shape = next((shape for base, shape in _SHAPES if issubclass(cls, base)), Shape.OTHER)
+    return Caller(shape, None)
 
 
 def _config_above(owner: object, frame: FrameType) -> Any:
