@@ -13,7 +13,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -130,8 +130,13 @@ class _Window:
         self.go(_elsewhere(subject), _ELSEWHERE, _Times())
 
 
-def main(folder: Path | None = None) -> None:
-    """Measure and print a table; a folder given keeps the store for the next time."""
+def main(folder: Path | None = None, only: str | None = None) -> None:
+    """Measure and print a table; a folder given keeps the store for the next time.
+
+    Args:
+        folder: where the store is, or is to be.
+        only: one of `PARTS`; all of them otherwise.
+    """
     chromium = find_chromium()
     if chromium is None:
         raise SystemExit("browser: no Chromium found")
@@ -139,19 +144,32 @@ def main(folder: Path | None = None) -> None:
         subject = subject_in(place)
         print(f"browser: {subject.runs:,} runs, {subject.spans:,} spans; milliseconds")
         _print_head()
-        _starts(browser, subject)
-        _cold_pages(browser, subject)
-        with (
-            dashboard(subject.url) as server,
-            _opened_elsewhere(browser, server, subject) as window,
-        ):
-            _check_order(window, subject)
-            _warm_pages(window, subject)
-            _filtered_pages(window, subject)
-            _compared(window, subject)
-            _large_runs(window, subject)
-            _print_memory("after all of that", window.server, goal_mb=1_000)
-        _ten_sessions(browser, subject)
+        for part in _EVERYTHING if only is None else (PARTS[only],):
+            part(browser, subject)
+
+
+def _one_window(browser: Browser, subject: Subject) -> None:
+    """Everything that one reader does with one server."""
+    with (
+        dashboard(subject.url) as server,
+        _opened_elsewhere(browser, server, subject) as window,
+    ):
+        _check_order(window, subject)
+        _warm_pages(window, subject)
+        _filtered_pages(window, subject)
+        _compared(window, subject)
+        _large_runs(window, subject)
+        _print_memory("after all of that", window.server, goal_mb=1_000)
+
+
+def _runs_alone(browser: Browser, subject: Subject) -> None:
+    """The pages of single runs only, on a server of their own."""
+    with (
+        dashboard(subject.url) as server,
+        _opened_elsewhere(browser, server, subject) as window,
+    ):
+        _large_runs(window, subject)
+        _print_memory("after the runs", window.server, goal_mb=1_000)
 
 
 @contextmanager
@@ -312,6 +330,16 @@ def _ten_sessions(browser: Browser, subject: Subject) -> None:
         )
         _print_idle(server)
         _print_memory(f"with {SESSIONS} sessions", server, goal_mb=1_000)
+
+
+_EVERYTHING: Final = (_starts, _cold_pages, _one_window, _ten_sessions)
+PARTS: Final[Mapping[str, Callable[[Browser, Subject], None]]] = {
+    "starts": _starts,
+    "cold": _cold_pages,
+    "runs": _runs_alone,
+    "sessions": _ten_sessions,
+}
+"""What can be measured by itself."""
 
 
 # --- what must be seen ----------------------------------------------------------------------------

@@ -172,6 +172,8 @@ def _config(port: int) -> dict[str, Any]:
         "server.headless": True,
         "server.fileWatcherType": "none",
         "server.showEmailPrompt": False,
+        # Else everything alive, large runs too, is walked after every click, before it is answered.
+        "runner.postScriptGC": False,
         "browser.gatherUsageStats": False,
         "client.showErrorDetails": "none",
         "client.showErrorLinks": False,
