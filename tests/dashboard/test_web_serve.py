@@ -9,9 +9,10 @@ from pathlib import Path
 from subprocess import PIPE
 
 import pytest
+from streamlit import config
 
 from longpole.dashboard.web.headers import CONTENT_SECURITY_POLICY
-from longpole.dashboard.web.serve import DEFAULT_PORT, HOST, free_ports
+from longpole.dashboard.web.serve import DEFAULT_PORT, HOST, free_ports, streamlit_options
 from longpole.model.errors import PortTakenError
 
 
@@ -49,6 +50,11 @@ def test_the_default_port_gives_way_when_it_is_taken() -> None:
             pass  # somebody else holds it, which serves as well
 
         assert next(free_ports(None)) > DEFAULT_PORT
+
+
+def test_streamlit_knows_every_option_that_it_is_given() -> None:
+    for name in streamlit_options(DEFAULT_PORT):
+        config.get_option(name)  # raises for a name that it does not know
 
 
 LOST_RACE = """

@@ -147,7 +147,7 @@ def _serve(store_url: str, port: int, *, opens_browser: bool, as_json: bool) -> 
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
     try:
-        app.run(config=_config(port))
+        app.run(config=streamlit_options(port))
     except SystemExit:
         if started.is_set() or _is_free(port):
             raise
@@ -163,7 +163,8 @@ def _exit(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(0)
 
 
-def _config(port: int) -> dict[str, Any]:
+def streamlit_options(port: int) -> dict[str, Any]:
+    """Return what Streamlit is told, beside the colours and fonts of `.streamlit/config.toml`."""
     return {
         "server.address": HOST,
         "server.port": port,
