@@ -20,7 +20,7 @@ from longpole.dashboard.settle import settle
 from longpole.model import Role, Run, Span, SpanError, Status, semconv
 from longpole.model.errors import FilterError, SettingsError
 from longpole.model.pricing import PriceBook
-from longpole.storage import Recorder, RunQuery, SpanStart, Store, lists, open_store
+from longpole.storage import Recorder, RunOrder, RunQuery, SpanStart, Store, lists, open_store
 from longpole.storage.filter_sql import condition
 from longpole.storage.filter_text import describe, parse
 from longpole.storage.filters import (
@@ -49,6 +49,7 @@ from longpole.storage.filters import (
 from longpole.storage.run_events import events_from_run
 from longpole.tracer import LongpoleHandler
 from longpole.tracer.demo import run_scenes
+from tests.large_store import make_large_store
 from tests.strategies import BEGIN_NS, MS, any_runs, recorded_runs
 
 NOW_NS = BEGIN_NS + 20 * MS
@@ -636,6 +637,52 @@ def test_a_filter_narrows_what_the_rest_of_the_query_asks_for(demo: Store) -> No
     page = demo.list_runs(RunQuery(where=said, name="enrich-lead", text="enrich"))
 
     assert [row.name for row in page.rows] == ["enrich-lead"]
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store of enough runs for many pages."""
+    path = tmp_path_factory.mktemp("crowd") / "runs.db"
+    make_large_store(path, runs=120, now_ns=BEGIN_NS)
+    with contextlib.closing(open_store(str(path), mode="read")) as store:
+        yield store
+
+
+@pytest.mark.parametrize("order", [RunOrder.START, RunOrder.WALL])
+@pytest.mark.parametrize("is_descending", [True, False])
+@pytest.mark.parametrize("text", ["wall>1ms", "wall>4s", "has:error", "-tag:prod", "wall>10h"])
+def test_pages_of_a_filtered_list_follow_each_other_whether_it_finds_many_or_few(
+    crowd: Store, text: str, is_descending: bool, order: RunOrder
+) -> None:
+    asked = RunQuery(
+        where=read(text), status=(Status.OK, Status.ERROR), order=order, descending=is_descending
+    )
+    every = crowd.run_ids(asked)
+    pages = [(2, 0), (2, 4), (50, 1), (0, 0), (5, 1_000)]
+    found = [crowd.list_runs(replace(asked, limit=limit, offset=at)) for limit, at in pages]
+
+    assert [page.total for page in found] == [len(every)] * len(pages)
+    assert [[row.run_id for row in page.rows] for page in found] == [
+        list(every[at : at + limit]) for limit, at in pages
+    ]
+
+
+@pytest.mark.parametrize(
+    "status", [(), (Status.ERROR,), (Status.RUNNING, Status.LOST), (Status.OK,)]
+)
+def test_every_part_of_a_query_narrows_it_whichever_runs_are_looked_at_first(
+    crowd: Store, status: tuple[Status, ...]
+) -> None:
+    every = crowd.list_runs(RunQuery(limit=1_000)).rows
+    asked = RunQuery(name="panel", status=status, limit=1_000)
+    bare, filtered = (
+        crowd.list_runs(replace(asked, where=where)).rows for where in (None, read("spans>0"))
+    )
+
+    assert bare == filtered
+    assert bare == tuple(
+        row for row in every if row.name == "panel" and (not status or row.status in status)
+    )
 
 
 def open_root(number: int, **more: str) -> SpanStart:

@@ -27,6 +27,8 @@ _ORDER_COLUMN: Final[Mapping[RunOrder, str]] = {
 }
 
 
+_MANY: Final = 10
+"""A filter finds many runs when these are so many pages."""
 _ROW: Final = (
     "page.run_id, name, status_now, start_ns, end_ns, spans, session_id, user_id, tags, "
     "run_object, settled_revision IS revision"
@@ -62,7 +64,10 @@ def list_runs(connection: Connection, query: RunQuery, dead: Collection[int]) ->
     status = status_now(dead)
     where, parameters = _conditions(query, status)
     page = (max(0, query.limit), max(0, query.offset))
-    if query.where is not None:
+    if query.where is not None and (query.order is not RunOrder.START or _looks_up(where)):
+        return _filtered_page(connection, query, status, (*parameters, *page))
+    total = connection.execute(f"SELECT count(*) FROM runs WHERE {where}", parameters).fetchall()
+    if query.where is not None and total[0][0] < _MANY * sum(page):
         return _filtered_page(connection, query, status, (*parameters, *page))
     found = connection.execute(
         f"SELECT {_ROW} FROM ("
@@ -71,14 +76,21 @@ def list_runs(connection: Connection, query: RunQuery, dead: Collection[int]) ->
         f") AS page LEFT JOIN summaries USING (run) ",
         (*parameters, *page),
     ).fetchall()
-    total = connection.execute(f"SELECT count(*) FROM runs WHERE {where}", parameters).fetchall()
     return RunPage(rows=tuple(_run_row(row) for row in found), total=total[0][0])
+
+
+def _looks_up(where: str) -> bool:
+    """Whether a condition has lists of runs made first, which should be made only once."""
+    return "SELECT" in where
 
 
 def _filtered_page(
     connection: Connection, query: RunQuery, status: str, parameters: Sequence[Any]
 ) -> RunPage:
-    """Return a page of what a filter finds, which is looked for only once: it may take long."""
+    """Return a page of what a filter finds, which is looked for only once: it may take long.
+
+    What most runs match is better counted, and the page then read in the order of an index.
+    """
     where, _ = _conditions(query, status)
     column, direction = _ordering(query, status)
     found = connection.execute(
@@ -117,6 +129,10 @@ def _order(query: RunQuery, status: str) -> str:
 
 
 def _conditions(query: RunQuery, status: str) -> tuple[str, list[Any]]:
+    # A plus keeps an index from being used that would name too many runs, each of which is then
+    # looked up on its own. Few runs have other statuses than `ok`, and most have that one.
+    is_rare = bool(query.status) and Status.OK not in query.status
+    plus = "+" if is_rare else ""
     conditions = ["start_ns IS NOT NULL"]
     parameters: list[Any] = []
 
@@ -125,12 +141,15 @@ def _conditions(query: RunQuery, status: str) -> tuple[str, list[Any]]:
         parameters.extend(values)
 
     if query.name is not None:
-        add("name = ?", query.name)
+        add(f"{plus}name = ?", query.name)
     if query.status:
         marks = ", ".join("?" * len(query.status))
-        add(f"{status} IN ({marks})", *(one.value for one in query.status))
+        is_common = query.where is not None and not is_rare
+        add(
+            f"{'+' if is_common else ''}{status} IN ({marks})", *(one.value for one in query.status)
+        )
     if query.session_id is not None:
-        add("session_id = ?", query.session_id)
+        add(f"{plus}session_id = ?", query.session_id)
     if query.tag is not None:
         add("run IN (SELECT run FROM run_tags WHERE tag = ?)", query.tag)
     if query.since_ns is not None:
