@@ -23,7 +23,7 @@ from longpole.analysis import (
     trend_of,
 )
 from longpole.analysis import analyse as analyse_run
-from longpole.analysis.intervals import Rows, middle_95, percentile_draws
+from longpole.analysis.intervals import middle_95, percentile_draws
 from longpole.analysis.trends import DAY_NS, HOUR_NS
 from longpole.model import Role, Run, SpanError, Status, assemble
 from longpole.model.errors import BrokenLawError
@@ -203,20 +203,6 @@ def test_costs_and_errors_are_compared() -> None:
     assert comparison.between is not None
     assert comparison.between.mean_cost_usd.low == Decimal("0.02")
     assert comparison.between.error_rate.high == 1
-
-
-@given(
-    rows=st.lists(st.tuples(st.integers(0, 2**62), st.integers(0, 9)), min_size=1, max_size=20),
-    seed=st.integers(),
-)
-def test_columns_are_summed_as_one_number_and_come_apart_again(
-    rows: list[tuple[int, int]], seed: int
-) -> None:
-    packed = Rows(rows, 2)
-    drawn = Random(seed).choices(rows, k=len(rows))
-
-    assert packed.sums(range(len(rows))) == [sum(column) for column in zip(*rows, strict=True)]
-    assert packed.drawn_sums(Random(seed)) == [sum(column) for column in zip(*drawn, strict=True)]
 
 
 def test_percentiles_of_resamples_are_drawn_as_if_runs_had_been() -> None:

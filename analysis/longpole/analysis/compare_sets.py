@@ -9,7 +9,7 @@ than five runs on a side there is none, and it says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -21,13 +21,13 @@ from longpole.analysis.intervals import (
     RESAMPLES,
     SEED,
     Interval,
-    Rows,
     middle_95,
     percentile_draws,
 )
 from longpole.analysis.many import cost_of
 from longpole.analysis.percentiles import percentile
 from longpole.analysis.positions import Position
+from longpole.analysis.resampling import resampled_sums
 from longpole.analysis.sample import RunSample
 from longpole.model.errors import BrokenLawError
 from longpole.model.run import Status
@@ -233,9 +233,13 @@ class _Set:
             errors=sum(sample.status is Status.ERROR for sample in samples),
         )
 
-    def rows(self, positions: Sequence[Position]) -> Rows:
-        """Return wall, cost in millionths of a millionth, error, and each position's own time."""
-        return Rows((self._row(sample, positions) for sample in self.samples), 3 + len(positions))
+    def mean_draws(
+        self, positions: Sequence[Position], random: Random, resamples: int
+    ) -> Iterator[list[float]]:
+        """Yield means of wall, cost in millionths of a millionth, error, each one's own time."""
+        rows = [self._row(sample, positions) for sample in self.samples]
+        for (sums,) in resampled_sums(rows, random=random, resamples=resamples):
+            yield [one / len(rows) for one in sums]
 
     def _row(self, sample: RunSample, positions: Sequence[Position]) -> list[int]:
         own_ns = {
@@ -253,9 +257,12 @@ class _Set:
 def _intervals(
     before: _Set, after: _Set, positions: Sequence[Position], random: Random, resamples: int
 ) -> tuple[SetIntervals, dict[Position, Interval[float]]]:
-    one, other = before.rows(positions), after.rows(positions)
-    drawn = [_drawn_deltas(one, other, random) for _ in range(resamples)]
-    few = min(len(one), len(other))
+    early, late = (list(side.mean_draws(positions, random, resamples)) for side in (before, after))
+    drawn = [
+        [mean_after - mean for mean, mean_after in zip(one, other, strict=True)]
+        for one, other in zip(early, late, strict=True)
+    ]
+    few = min(len(before.samples), len(after.samples))
     wall_ns, cost, error_rate, *each = (
         middle_95(column, mean_of=few) for column in zip(*drawn, strict=True)
     )
@@ -280,13 +287,6 @@ def _percentile_interval(
         for side in (before, after)
     )
     return middle_95(late - early for early, late in zip(one, other, strict=True))
-
-
-def _drawn_deltas(one: Rows, other: Rows, random: Random) -> list[float]:
-    return [
-        after / len(other) - before / len(one)
-        for before, after in zip(one.drawn_sums(random), other.drawn_sums(random), strict=True)
-    ]
 
 
 def _usd(pico: float) -> Decimal:

@@ -5,9 +5,8 @@ are drawn with replacement, the number is computed of them, and that 1,000 times
 the middle 95 % of the results, of means somewhat more, for resamples of few runs vary too little.
 Draws come from a seed, so equal runs give equal intervals.
 
-Means of many columns at once are drawn on `Rows`, whose columns are packed into one whole number a
-run: a sum over runs is then one addition a run, however many columns there are. A percentile of a
-resample is drawn directly: the k-th of n uniform draws in order is distributed as Beta(k, n-k+1).
+Means of many columns at once are drawn by `resampling`. A percentile of a resample is drawn
+directly: the k-th of n uniform draws in order is distributed as Beta(k, n-k+1).
 
 Source: Wilson (1927), Probable inference, the law of succession, and statistical inference; Efron
 and Tibshirani (1993), An Introduction to the Bootstrap, ch. 13; Hesterberg (2015), What Teachers
@@ -36,7 +35,6 @@ COLUMNS_MOST: Final = 200
 """For how many positions intervals are computed, those with the greatest difference first."""
 
 _Z95: Final = 1.959963984540054
-_SLOT_BYTES: Final = 16
 
 Number = TypeVar("Number", int, float, Decimal)
 
@@ -99,33 +97,3 @@ def percentile_draws(
         ordered[min(count - 1, int(count * random.betavariate(rank, count - rank + 1)))]
         for _ in range(resamples)
     ]
-
-
-class Rows:
-    """Rows of whole numbers, none of them negative, whose columns can be summed at one go."""
-
-    def __init__(self, rows: Iterable[Sequence[int]], columns: int) -> None:
-        self._columns = columns
-        self._packed = [
-            int.from_bytes(b"".join(one.to_bytes(_SLOT_BYTES, "little") for one in row), "little")
-            for row in rows
-        ]
-
-    def __len__(self) -> int:
-        """Return how many rows there are."""
-        return len(self._packed)
-
-    def sums(self, numbers: Iterable[int]) -> list[int]:
-        """Return the sum of each column over the rows with these numbers, repeated ones again."""
-        return self._unpacked(sum(map(self._packed.__getitem__, numbers)))
-
-    def drawn_sums(self, random: Random) -> list[int]:
-        """Return the sums over as many rows as there are, drawn with replacement."""
-        return self._unpacked(sum(random.choices(self._packed, k=len(self._packed))))
-
-    def _unpacked(self, total: int) -> list[int]:
-        data = total.to_bytes(_SLOT_BYTES * self._columns, "little")
-        return [
-            int.from_bytes(data[at : at + _SLOT_BYTES], "little")
-            for at in range(0, len(data), _SLOT_BYTES)
-        ]

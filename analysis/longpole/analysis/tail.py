@@ -17,8 +17,9 @@ from fractions import Fraction
 from random import Random
 from typing import Final
 
-from longpole.analysis.intervals import COLUMNS_MOST, RESAMPLES, SEED, Interval, Rows, middle_95
+from longpole.analysis.intervals import COLUMNS_MOST, RESAMPLES, SEED, Interval, middle_95
 from longpole.analysis.positions import Position
+from longpole.analysis.resampling import resampled_sums
 from longpole.analysis.sample import RunSample
 from longpole.model.errors import BrokenLawError
 
@@ -172,21 +173,18 @@ def contributions_ns(samples: Sequence[RunSample]) -> dict[Position, int]:
     return total
 
 
-def rows_of(samples: Sequence[RunSample], positions: Sequence[Position]) -> Rows:
+def _rows(samples: Sequence[RunSample], positions: Sequence[Position]) -> list[list[int]]:
     """Return the runs as rows: the wall, then the own time on the path of each position."""
-    return Rows(
-        (
-            (
-                sample.wall_ns,
-                *(
-                    place.own_path_ns if (place := sample.places.get(position)) else 0
-                    for position in positions
-                ),
-            )
-            for sample in samples
-        ),
-        1 + len(positions),
-    )
+    return [
+        [
+            sample.wall_ns,
+            *(
+                place.own_path_ns if (place := sample.places.get(position)) else 0
+                for position in positions
+            ),
+        ]
+        for sample in samples
+    ]
 
 
 def _intervals(
@@ -197,18 +195,19 @@ def _intervals(
     resamples: int,
 ) -> list[Interval[float]]:
     """Return the intervals of the difference of the walls and of each position's excess."""
-    rows, random, count = rows_of(ordered, positions), Random(seed), len(ordered)
-    drawn: list[list[float]] = []
-    for _ in range(resamples):
-        # The runs are in order of their walls, so those drawn are when their ranks are.
-        ranks = sorted(random.choices(range(count), k=count))
-        slow = rows.sums(ranks[cut.slow.start :])
-        usual = rows.sums(ranks[cut.usual.start : cut.usual.stop])
-        drawn.append(
-            [
-                one / len(cut.slow) - other / len(cut.usual)
-                for one, other in zip(slow, usual, strict=True)
-            ]
-        )
+    # The runs are in order of their walls, so those drawn are when their ranks are.
+    drawn = resampled_sums(
+        _rows(ordered, positions),
+        (cut.slow, cut.usual),
+        random=Random(seed),
+        resamples=resamples,
+    )
+    excesses = [
+        [
+            one / len(cut.slow) - other / len(cut.usual)
+            for one, other in zip(slow, usual, strict=True)
+        ]
+        for slow, usual in drawn
+    ]
     few = len(cut.slow)
-    return [middle_95(column, mean_of=few) for column in zip(*drawn, strict=True)]
+    return [middle_95(column, mean_of=few) for column in zip(*excesses, strict=True)]
