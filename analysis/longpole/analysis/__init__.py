@@ -1,6 +1,6 @@
 """Pure functions from a `Run` to what it tells; no database, no clock, no pictures."""
 
-from longpole.analysis.analyse import analyse
+from longpole.analysis.analyse import analyse, analysis_from
 from longpole.analysis.bound import Bound, bound_of
 from longpole.analysis.change_points import ChangePoint, change_points
 from longpole.analysis.compare import Pair, RunComparison, Side, compare
@@ -8,8 +8,9 @@ from longpole.analysis.compare_sets import PlaceDelta, SetComparison, SetSide, c
 from longpole.analysis.cost_shares import CostBy, CostShare, CostShares, cost_shares
 from longpole.analysis.critical_path import critical_path
 from longpole.analysis.criticality import BranchCriticality, FanOutCriticality, criticality
+from longpole.analysis.draft import Draft, draft_of, outline_from
 from longpole.analysis.error_groups import ErrorGroup, error_groups
-from longpole.analysis.facts import facts_of
+from longpole.analysis.facts import Lengths, facts_of
 from longpole.analysis.flame import Flame, HeatMap, flame_difference, flame_of, heat_map
 from longpole.analysis.intervals import Interval
 from longpole.analysis.laws import check_analysis, check_path
@@ -24,6 +25,7 @@ from longpole.analysis.result import (
     FanOut,
     RunAnalysis,
     RunFacts,
+    RunOutline,
     Segment,
     SegmentKind,
     SpanFacts,
@@ -50,12 +52,14 @@ __all__ = [
     "CostShare",
     "CostShares",
     "Dependencies",
+    "Draft",
     "ErrorGroup",
     "FanOut",
     "FanOutCriticality",
     "Flame",
     "HeatMap",
     "Interval",
+    "Lengths",
     "Pair",
     "Percentiles",
     "PlaceDelta",
@@ -64,6 +68,7 @@ __all__ = [
     "RunAnalysis",
     "RunComparison",
     "RunFacts",
+    "RunOutline",
     "RunSample",
     "Sampler",
     "Segment",
@@ -80,6 +85,7 @@ __all__ = [
     "WasteReason",
     "aggregate",
     "analyse",
+    "analysis_from",
     "bound_of",
     "bucket_for",
     "by_chain",
@@ -91,12 +97,14 @@ __all__ = [
     "cost_shares",
     "critical_path",
     "criticality",
+    "draft_of",
     "error_groups",
     "facts_of",
     "flame_difference",
     "flame_of",
     "heat_map",
     "label_of",
+    "outline_from",
     "path_to_first_token",
     "positions_of",
     "sample_of",

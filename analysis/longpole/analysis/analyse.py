@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import Final
 
 from longpole.analysis.breakdown import breakdown_of
 from longpole.analysis.collector import no_cycle_collection
-from longpole.analysis.critical_path import path_of
-from longpole.analysis.facts import facts_from, grounds_of
+from longpole.analysis.draft import Draft, draft_of
+from longpole.analysis.facts import facts_from, lengths_of
 from longpole.analysis.failures import after_failures
-from longpole.analysis.fan_outs import Measures, fan_outs_of, groups_of, queue_waits_ns, tries_of
+from longpole.analysis.fan_outs import Measures, fan_outs_of
 from longpole.analysis.normalise import Timeline
-from longpole.analysis.replay import Floats, floats_of
-from longpole.analysis.result import RunAnalysis, Segment, SpanFacts, Waste, WasteReason
+from longpole.analysis.replay import Floats, Replay, floats_of
+from longpole.analysis.result import RunAnalysis, SpanFacts, Waste, WasteReason
 from longpole.analysis.totals import CostsBelow, totals_of
-from longpole.analysis.work import profile_of, self_times_ns
+from longpole.analysis.work import self_times_ns
+from longpole.model.quick import quick
 from longpole.model.run import Run, Span
+
+# By place, in the order of the fields: there is one for every span.
+_make_facts: Final[Callable[..., SpanFacts]] = quick(SpanFacts)
 
 
 def analyse(run: Run, *, now_ns: int) -> RunAnalysis:
@@ -25,80 +30,62 @@ def analyse(run: Run, *, now_ns: int) -> RunAnalysis:
     Never raises on a run that `assemble` made, whatever its times.
     """
     with no_cycle_collection():
-        return _analyse(run, now_ns)
+        return analysis_from(draft_of(run, now_ns=now_ns))
 
 
-def _analyse(run: Run, now_ns: int) -> RunAnalysis:
-    grounds = grounds_of(run, now_ns=now_ns)
+def analysis_from(draft: Draft) -> RunAnalysis:
+    """Return the analysis of a run of which the first half is done."""
+    with no_cycle_collection():
+        return _analysis_from(draft)
+
+
+def _analysis_from(draft: Draft) -> RunAnalysis:
+    grounds, path, on_path_ns = draft.grounds, draft.path, draft.on_path_ns
     timeline, siblings = grounds.timeline, grounds.siblings
-    intervals, calls = grounds.intervals, grounds.calls
-    path = path_of(siblings)
-    on_path_ns = _on_path_ns(timeline, path)
-    floats = floats_of(grounds.replay, on_path_ns)
-    groups = groups_of(timeline)
-    waits_ns = queue_waits_ns(siblings, groups)
-    profile = profile_of(intervals, timeline.start_ns[0], timeline.end_ns[0])
-    tries = [tries_of(timeline, members) for members in groups]
-    failures = after_failures(timeline, tries, intervals, calls)
+    replay = Replay(siblings)
+    floats = floats_of(replay, on_path_ns)
+    failures = after_failures(timeline, draft.tries, grounds.intervals, grounds.calls)
     measures = Measures(
         slack_ns=floats.slack_ns,
         drag_ns=floats.drag_ns,
         on_path_ns=on_path_ns,
-        costs=CostsBelow(timeline, calls if groups else ()),
+        costs=CostsBelow(timeline, grounds.calls if draft.groups else ()),
         failures=failures,
     )
     return RunAnalysis(
-        run=run,
+        run=timeline.run,
         now_ns=timeline.now_ns,
-        facts=facts_from(grounds, path),
+        facts=facts_from(grounds, path, lengths_of(grounds, replay)),
         breakdown=breakdown_of(
             siblings,
             path,
-            profile,
-            calls,
+            draft.profile,
+            grounds.calls,
             on_path_ns=on_path_ns,
             wasted=grounds.wasted,
             failures=failures.values(),
         ),
-        spans=_span_facts(timeline, floats, on_path_ns, waits_ns, grounds.waste),
+        spans=_span_facts(draft, floats),
         critical_path=path,
-        fan_outs=fan_outs_of(siblings, groups, tries, waits_ns, measures),
-        concurrency=profile,
-        wastes=_wastes(timeline, intervals, calls, grounds.waste),
+        fan_outs=fan_outs_of(siblings, draft.groups, draft.tries, draft.waits_ns, measures),
+        concurrency=draft.profile,
+        wastes=_wastes(timeline, grounds.intervals, grounds.calls, grounds.waste),
     )
 
 
-def _on_path_ns(timeline: Timeline, path: Sequence[Segment]) -> list[int]:
-    """Return the critical-path time of each span and all below it, by number."""
-    result = [0] * len(timeline.spans)
-    for segment in path:
-        result[timeline.number[segment.span_id]] += segment.length_ns
-    for number in range(len(result) - 1, 0, -1):
-        result[timeline.parent[number]] += result[number]
-    return result
-
-
-def _span_facts(
-    timeline: Timeline,
-    floats: Floats,
-    on_path_ns: Sequence[int],
-    waits_ns: Mapping[int, int],
-    waste: Mapping[int, WasteReason],
-) -> dict[str, SpanFacts]:
-    self_ns = self_times_ns(timeline)
-    facts: dict[str, SpanFacts] = {}
-    for number, span in enumerate(timeline.spans):
-        recorded_ns = span.queue_wait_ns
-        facts[span.span_id] = SpanFacts(
-            self_ns=self_ns[number],
-            on_path_ns=on_path_ns[number],
-            slack_ns=floats.slack_ns[number],
-            drag_ns=floats.drag_ns[number],
-            queue_wait_ns=waits_ns.get(number) if recorded_ns is None else recorded_ns,
-            queue_wait_inferred=recorded_ns is None and number in waits_ns,
-            wasted=waste.get(number),
-        )
-    return facts
+def _span_facts(draft: Draft, floats: Floats) -> dict[str, SpanFacts]:
+    timeline, waits = draft.grounds.timeline, draft.queue_waits
+    facts = map(
+        _make_facts,
+        self_times_ns(timeline),
+        draft.on_path_ns,
+        floats.slack_ns,
+        floats.drag_ns,
+        waits.time_ns,
+        waits.is_inferred,
+        map(draft.grounds.waste.get, range(len(timeline.spans))),
+    )
+    return dict(zip(timeline.number, facts, strict=True))
 
 
 def _wastes(

@@ -3,6 +3,9 @@
 In: a `Run`. Out: its `RunFacts`, the very ones of the whole analysis: both are told from the same
 `Grounds` by the same function. What only single spans, branches and segments need (slack, drag,
 queue waits, fan-outs, the breakdown) is not computed, which leaves a good third of the time.
+
+Two of the facts tell how long the run would have taken otherwise. These `Lengths` need the run as
+something that can be run again; whoever has kept them gets the facts in half of the time.
 """
 
 from __future__ import annotations
@@ -38,11 +41,18 @@ class Grounds:
 
     timeline: Timeline
     siblings: Siblings
-    replay: Replay
     intervals: Sequence[tuple[int, int, int]]
     calls: Sequence[int]
     waste: Mapping[int, WasteReason]
     wasted: Sequence[bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lengths:
+    """How long a run would have taken: the facts of the same names."""
+
+    span_length_ns: int
+    queue_wait_ns: int
 
 
 def facts_of(run: Run, *, now_ns: int) -> RunFacts:
@@ -54,7 +64,8 @@ def facts_of(run: Run, *, now_ns: int) -> RunFacts:
         grounds = grounds_of(run, now_ns=now_ns)
         retries = retries_of(grounds.timeline.spans)
         # A pause is back-off only before a further try, so that without one no path is needed.
-        return facts_from(grounds, path_of(grounds.siblings) if retries else ())
+        path = path_of(grounds.siblings) if retries else ()
+        return facts_from(grounds, path, lengths_of(grounds, Replay(grounds.siblings)))
 
 
 def grounds_of(run: Run, *, now_ns: int) -> Grounds:
@@ -65,7 +76,6 @@ def grounds_of(run: Run, *, now_ns: int) -> Grounds:
     return Grounds(
         timeline=timeline,
         siblings=siblings,
-        replay=Replay(siblings),
         intervals=work_intervals(siblings),
         calls=calls_of(timeline),
         waste=waste,
@@ -73,13 +83,26 @@ def grounds_of(run: Run, *, now_ns: int) -> Grounds:
     )
 
 
-def facts_from(grounds: Grounds, path: Iterable[Segment]) -> RunFacts:
+def lengths_of(grounds: Grounds, replay: Replay) -> Lengths:
+    """Return how long the run would have taken, by running it again."""
+    wall_ns = grounds.timeline.wall_ns
+    ideal_ns = replay.length_ns(has_limits=False, is_ideal=True)
+    return Lengths(
+        span_length_ns=min(ideal_ns, _work_ns(grounds), wall_ns),
+        queue_wait_ns=max(0, wall_ns - replay.length_ns(has_limits=False)),
+    )
+
+
+def _work_ns(grounds: Grounds) -> int:
+    return sum([high - low for _, low, high in grounds.intervals])
+
+
+def facts_from(grounds: Grounds, path: Iterable[Segment], lengths: Lengths) -> RunFacts:
     """Return the facts; `path` may be empty where no span is a further try."""
-    timeline, replay, intervals = grounds.timeline, grounds.replay, grounds.intervals
+    timeline, intervals = grounds.timeline, grounds.intervals
     calls, wasted = grounds.calls, grounds.wasted
-    wall_ns = timeline.wall_ns
-    work_ns = sum(high - low for _, low, high in intervals)
-    span_length_ns = min(replay.length_ns(has_limits=False, is_ideal=True), work_ns, wall_ns)
+    wall_ns, work_ns = timeline.wall_ns, _work_ns(grounds)
+    span_length_ns = lengths.span_length_ns
     totals = totals_of(timeline.spans[number] for number in calls)
     wasted_costs = [cost_of(timeline.spans[number]) for number in calls if wasted[number]]
     peak = peak_of([(low, high) for _, low, high in intervals])
@@ -94,7 +117,7 @@ def facts_from(grounds: Grounds, path: Iterable[Segment]) -> RunFacts:
         efficiency_ratio=work_ns / (wall_ns * workers) if wall_ns and workers else 1.0,
         peak_concurrency=peak,
         workers=workers,
-        queue_wait_ns=max(0, wall_ns - replay.length_ns(has_limits=False)),
+        queue_wait_ns=lengths.queue_wait_ns,
         backoff_ns=sum(s.length_ns for s in path if s.kind is SegmentKind.BACKOFF),
         retries=retries_of(timeline.spans),
         fallbacks=fallbacks_of(timeline.spans),
@@ -106,7 +129,7 @@ def facts_from(grounds: Grounds, path: Iterable[Segment]) -> RunFacts:
         wasted_ns=sum(high - low for number, low, high in intervals if wasted[number]),
         wasted_cost_usd=sum([cost for cost in wasted_costs if cost is not None], Decimal(0)),
         time_to_first_token_ns=first_token_ns(timeline),
-        dependencies=_dependencies(replay.siblings),
+        dependencies=_dependencies(grounds.siblings),
     )
 
 

@@ -9,22 +9,26 @@ Source of the straggler rule: modified z-score (Iglewicz and Hoaglin) with 3.5 a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Final
 
 from longpole.analysis.failures import NOTHING_FAILED, AfterFailure
 from longpole.analysis.normalise import HOLDING, Timeline
-from longpole.analysis.result import Branch, FanOut
+from longpole.analysis.result import Branch, BranchOutline, FanOut, FanOutOutline
 from longpole.analysis.siblings import Siblings
 from longpole.analysis.slots import peak_of
 from longpole.analysis.totals import CostsBelow
+from longpole.model.quick import quick
 from longpole.model.run import FanOutKind, Role
 
 _STRAGGLER_NS = 100_000_000
 _STRAGGLER_RATIO = 1.5
 _STRAGGLER_OF_TWO_RATIO = 2
 _STRAGGLER_SCORE = 3.5
+# By place, in the order of the fields.
+_make_outline: Final[Callable[..., BranchOutline]] = quick(BranchOutline)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,44 @@ def fan_outs_of(
     )
 
 
+def outlines_of(
+    timeline: Timeline,
+    groups: Sequence[Sequence[int]],
+    tries: Sequence[Mapping[str, Sequence[int]]],
+    on_path_ns: Sequence[int],
+) -> tuple[FanOutOutline, ...]:
+    """Return the outlines of the same fan-outs in the same order."""
+    return tuple(
+        _outline(timeline, members, tries[at], on_path_ns) for at, members in enumerate(groups)
+    )
+
+
+def _outline(
+    timeline: Timeline,
+    members: Sequence[int],
+    tries: Mapping[str, Sequence[int]],
+    on_path_ns: Sequence[int],
+) -> FanOutOutline:
+    spans, late = timeline.spans, stragglers(_lengths_ns(timeline, tries))
+    return FanOutOutline(
+        span_id=spans[timeline.parent[members[0]]].span_id,
+        limit=_least(spans[member].fan_out_limit for member in members),
+        long_pole=spans[_first_of(tries, _long_pole(timeline, tries))].span_id,
+        branches=tuple(
+            [
+                _make_outline(
+                    key,
+                    spans[numbers[0]].span_id,
+                    sum([on_path_ns[number] for number in numbers]),
+                    _attempts(timeline, numbers),
+                    is_late,
+                )
+                for (key, numbers), is_late in zip(tries.items(), late, strict=True)
+            ]
+        ),
+    )
+
+
 def _fan_out(
     siblings: Siblings,
     members: Sequence[int],
@@ -105,9 +147,7 @@ def _fan_out(
 ) -> FanOut:
     timeline = siblings.timeline
     failure = measures.failures.get(place, NOTHING_FAILED)
-    lengths_ns = [
-        timeline.end_ns[numbers[-1]] - timeline.start_ns[numbers[0]] for numbers in tries.values()
-    ]
+    lengths_ns = _lengths_ns(timeline, tries)
     late = stragglers(lengths_ns)
     pole = _long_pole(timeline, tries)
     joined_ns = _stay_end(timeline, pole)
@@ -131,6 +171,13 @@ def _fan_out(
         avoidable_ns=failure.work_ns,
         avoidable_cost_usd=failure.cost_usd,
     )
+
+
+def _lengths_ns(timeline: Timeline, tries: Mapping[str, Sequence[int]]) -> list[int]:
+    """Return how long each branch took, with all its tries."""
+    return [
+        timeline.end_ns[numbers[-1]] - timeline.start_ns[numbers[0]] for numbers in tries.values()
+    ]
 
 
 def _least(limits: Iterable[int | None]) -> int | None:
@@ -212,17 +259,18 @@ def _branch(
         drag_ns=max(map(measures.drag_ns.__getitem__, numbers)),
         on_path_ns=sum(map(measures.on_path_ns.__getitem__, numbers)),
         cost_usd=measures.costs.of(numbers),
-        attempts=max(len(numbers), _attempts_below(timeline, last)),
+        attempts=_attempts(timeline, numbers),
         status=timeline.status[last],
         straggler=straggler,
         idle_at_join_ns=max(0, joined_ns - timeline.end_ns[last]),
     )
 
 
-def _attempts_below(timeline: Timeline, number: int) -> int:
-    """Return how often the branch itself was tried: its own number, or the tries it wraps."""
-    spans, attempts = timeline.spans, timeline.spans[number].attempt
-    for child in timeline.children[number]:
+def _attempts(timeline: Timeline, numbers: Sequence[int]) -> int:
+    """Return how often a branch was tried: its own tries, its own number, or the tries it wraps."""
+    spans, last = timeline.spans, numbers[-1]
+    attempts = max(len(numbers), spans[last].attempt)
+    for child in timeline.children[last]:
         if spans[child].role is Role.ATTEMPT and spans[child].attempt > attempts:
             attempts = spans[child].attempt
     return attempts

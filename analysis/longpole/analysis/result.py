@@ -111,6 +111,16 @@ class SpanFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpanOutline:
+    """What is known of one span as long as the run has not been run again: some of `SpanFacts`."""
+
+    on_path_ns: int
+    queue_wait_ns: int | None
+    queue_wait_inferred: bool
+    wasted: WasteReason | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
     """One branch of a fan-out; cost and attempts are those of its whole subtree.
 
@@ -133,6 +143,17 @@ class Branch:
     status: Status
     straggler: bool
     idle_at_join_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchOutline:
+    """Some of what `Branch` tells."""
+
+    key: str
+    span_id: str
+    on_path_ns: int
+    attempts: int
+    straggler: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +189,16 @@ class FanOut:
     avoidable_ns: int
     avoidable_cost_usd: Decimal
     branches: tuple[Branch, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FanOutOutline:
+    """Some of what `FanOut` tells."""
+
+    span_id: str
+    limit: int | None
+    long_pole: str
+    branches: tuple[BranchOutline, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,7 +352,32 @@ class RunAnalysis:
 
         What its process took along was last seen when the run was; what still runs, runs until now.
         """
-        if span.end_ns is not None:
-            return span.end_ns
-        ended_ns = self.facts.end_ns if span.status is Status.LOST else self.now_ns
-        return max(span.start_ns, ended_ns)
+        return _ended_ns(self, span)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutline:
+    """What happened in a run: as much of its analysis as a first look needs.
+
+    Everything is as in the `RunAnalysis`; what would have happened otherwise (slack, drag) is left
+    out, and so is what nobody sees at first.
+    """
+
+    run: Run
+    now_ns: int
+    facts: RunFacts
+    spans: Mapping[str, SpanOutline]
+    critical_path: tuple[Segment, ...]
+    fan_outs: tuple[FanOutOutline, ...]
+    concurrency: tuple[ConcurrencyStep, ...]
+
+    def ended_ns(self, span: Span) -> int:
+        """Return the same as `RunAnalysis.ended_ns`."""
+        return _ended_ns(self, span)
+
+
+def _ended_ns(told: RunOutline | RunAnalysis, span: Span) -> int:
+    if span.end_ns is not None:
+        return span.end_ns
+    ended_ns = told.facts.end_ns if span.status is Status.LOST else told.now_ns
+    return max(span.start_ns, ended_ns)

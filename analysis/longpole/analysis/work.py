@@ -8,11 +8,15 @@ Source: work-span model; Little's law for mean concurrency.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from longpole.analysis.normalise import Bond, Timeline
 from longpole.analysis.result import ConcurrencyStep
 from longpole.analysis.siblings import Siblings
+from longpole.model.quick import quick
+
+_make_step: Final[Callable[..., ConcurrencyStep]] = quick(ConcurrencyStep)
 
 
 def work_intervals(siblings: Siblings) -> list[tuple[int, int, int]]:
@@ -79,10 +83,10 @@ def profile_of(
         changes[high] = changes.get(high, 0) - 1
     steps: list[ConcurrencyStep] = []
     running, shown = 0, -1
-    for at_ns in sorted(changes):
-        running += changes[at_ns]
+    for at_ns, change in sorted(changes.items()):
+        running += change
         if running != shown or at_ns == end_ns:
-            steps.append(ConcurrencyStep(at_ns=at_ns, running=running))
+            steps.append(_make_step(at_ns, running))
             shown = running
     return tuple(steps)
 

@@ -5,7 +5,7 @@ The columns of one span come from its start and its end; where both have one, th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final
@@ -41,8 +41,8 @@ _FAN_OUT_BY_VALUE: Final[Mapping[str | None, FanOutKind]] = {
     kind.value: kind for kind in FanOutKind
 }
 _OTHER, _OK = Kind.OTHER, Status.OK
-_make_span: Final = quick(Span)
-_make_usage: Final = quick(Usage)
+_make_span: Final[Callable[..., Span]] = quick(Span)
+_make_usage: Final[Callable[..., Usage]] = quick(Usage)
 
 
 def span_from(
@@ -97,40 +97,39 @@ def span_from(
         result_swapped,
     ) = row
     cost_usd = None if cost[0] is None else _cost(cost[0])
+    # By place, in the order of the fields of `Span`: naming them costs more than all the rest.
     return _make_span(
-        span_id=span_id,
-        parent_span_id=None if is_root else parent_span_id,
-        name=name,
-        kind=_KIND_BY_VALUE.get(kind, _OTHER),
-        start_ns=start_ns,
-        end_ns=end_ns,
-        status=open_status if end_ns is None else _STATUS_BY_VALUE.get(status, _OK),
-        role=None if role is None else _ROLE_BY_VALUE.get(role),
-        branch=branch,
-        step=step,
-        attempt=1 if attempt is None or attempt < 1 else attempt,
-        fan_out=None if fan_out is None else _FAN_OUT_BY_VALUE.get(fan_out),
-        fan_out_limit=fan_out_limit,
-        limit_ignored=limit_ignored,
-        order=_order(group, seq, superstep, is_streamed, is_detached)
+        span_id,
+        None if is_root else parent_span_id,
+        name,
+        _KIND_BY_VALUE.get(kind, _OTHER),
+        start_ns,
+        end_ns,
+        open_status if end_ns is None else _STATUS_BY_VALUE.get(status, _OK),
+        None if role is None else _ROLE_BY_VALUE.get(role),
+        branch,
+        step,
+        1 if attempt is None or attempt < 1 else attempt,
+        None if fan_out is None else _FAN_OUT_BY_VALUE.get(fan_out),
+        fan_out_limit,
+        limit_ignored,
+        _order(group, seq, superstep, is_streamed, is_detached)
         if after is None
         else _order_after(group, seq, superstep, after, is_streamed, is_detached),
-        error=None
-        if error_type is None
-        else SpanError(type=error_type, message=error_message or ""),
-        ready_ns=ready_ns,
-        first_token_ns=first_token_ns,
-        model=model,
-        provider=provider,
-        usage=None
+        None if error_type is None else SpanError(type=error_type, message=error_message or ""),
+        ready_ns,
+        first_token_ns,
+        model,
+        provider,
+        None
         if read is output is cache_read is cache_write is reasoning is None
         else _usage(read or 0, output or 0, cache_read or 0, cache_write or 0, reasoning or 0),
-        cost_usd=cost_usd,
-        unpriced=cost[1] if cost_usd is None else None,
-        cache_hit=bool(cache_hit),
-        result_swapped=bool(result_swapped),
-        langchain_run_id=langchain_run_id,
-        host=host,
+        cost_usd,
+        cost[1] if cost_usd is None else None,
+        bool(cache_hit),
+        bool(result_swapped),
+        langchain_run_id,
+        host,
     )
 
 
@@ -174,13 +173,7 @@ def _usage(read: int, output: int, cache_read: int, cache_write: int, reasoning:
         read += cache_read + cache_write
     if reasoning > output:
         output += reasoning
-    return _make_usage(
-        input_tokens=read,
-        output_tokens=output,
-        cache_read_tokens=cache_read,
-        cache_write_tokens=cache_write,
-        reasoning_tokens=reasoning,
-    )
+    return _make_usage(read, output, cache_read, cache_write, reasoning)
 
 
 def _cost(text: str) -> Decimal | None:
