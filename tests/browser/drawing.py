@@ -9,9 +9,9 @@ from playwright.sync_api import Locator, Page, expect
 _STATE = """host => {
   const it = host.waterfall, trace = it.trace;
   return { rows: trace.rows, shown: it.layout.count, paints: it.paints,
-    selected: it.selected < 0 ? null : trace.ids[it.selected],
+    selected: it.selected < 0 ? null : trace.id(it.selected),
     names: Array.from(it.layout.shown.slice(0, it.layout.count)).map(row => trace.label(row)),
-    path: Array.from(trace.pathRow).map(row => trace.ids[row]),
+    path: Array.from(trace.pathRow).map(row => trace.id(row)),
     from: it.from, to: it.to, last: trace.last,
     dims: it.dims, theme: it.theme.name(), focus: trace.focus };
 }"""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,14 @@ from longpole.model import Kind, Run, Span, Status, assemble
 from tests.browser import stories
 
 _NOW_NS = stories.START_NS + 3_600_000 * stories.MS
-_TYPES = {"f8": np.float64, "f4": np.float32, "i4": np.int32, "u1": np.uint8}
+_TYPES: Mapping[str, type] = {
+    "f8": np.float64,
+    "f4": np.float32,
+    "i4": np.int32,
+    "i2": np.int16,
+    "i1": np.int8,
+    "u1": np.uint8,
+}
 
 
 class Decoded:
@@ -28,10 +37,14 @@ class Decoded:
             name: np.frombuffer(body, _TYPES[code], count, offset)
             for name, code, offset, count in self.head["columns"]
         }
+        for name, code, value, count in self.head["alike"]:
+            self.columns[name] = np.full(count, np.nan if value is None else value, _TYPES[code])
+        self.ids: list[str] = self.head["ids"] or textwrap.wrap(
+            self.columns["idBytes"].tobytes().hex(), 16
+        )
 
     def row(self, span_id: str) -> int:
-        row: int = self.head["ids"].index(span_id)
-        return row
+        return self.ids.index(span_id)
 
     def flags(self, span_id: str) -> int:
         return int(self.columns["flags"][self.row(span_id)])
@@ -125,7 +138,7 @@ def test_names_are_sent_once_however_many_spans_bear_them() -> None:
         "load",
         "ChatOpenAI",
     ]
-    assert len(decoded.head["ids"]) == 152
+    assert len(decoded.ids) == 152
 
 
 def test_a_very_deep_run_is_no_problem() -> None:

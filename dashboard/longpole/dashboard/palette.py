@@ -58,4 +58,9 @@ def family(span: Span) -> Family:
         return Family.FALLBACK
     if span.attempt > 1:
         return Family.RETRY
-    return _WORK.get(span.kind, Family.STRUCTURE)
+    return plain_family(span.kind)
+
+
+def plain_family(kind: Kind) -> Family:
+    """Return the family of a span of this kind about which nothing is odd."""
+    return _WORK.get(kind, Family.STRUCTURE)

@@ -9,7 +9,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from longpole.analysis.result import Branch, FanOut, RunAnalysis
+from longpole.analysis.result import (
+    Branch,
+    BranchOutline,
+    FanOut,
+    FanOutOutline,
+    RunAnalysis,
+    RunOutline,
+)
 from longpole.dashboard import words
 from longpole.dashboard.labels import branch_label, placed_label
 from longpole.model import Run, Span, Status
@@ -38,14 +45,14 @@ class LongPole:
         alike: how many branches of the fan-out have the same name, those on the path with them.
     """
 
-    fan_out: FanOut
-    branches: tuple[Branch, ...]
+    fan_out: FanOut | FanOutOutline
+    branches: tuple[Branch | BranchOutline, ...]
     alike: int
     on_path_ns: int
     label: str
 
 
-def sentence(analysis: RunAnalysis) -> tuple[Phrase, ...]:
+def sentence(analysis: RunAnalysis | RunOutline) -> tuple[Phrase, ...]:
     """Return the phrases: how long, because of whom, how parallel, queued, and for how much."""
     facts = analysis.facts
     phrases = [Phrase(words.duration(facts.wall_ns) + _UNENDED.get(analysis.run.status, ""))]
@@ -71,7 +78,7 @@ def sentence(analysis: RunAnalysis) -> tuple[Phrase, ...]:
     return tuple(phrases)
 
 
-def long_pole(analysis: RunAnalysis) -> LongPole | None:
+def long_pole(analysis: RunAnalysis | RunOutline) -> LongPole | None:
     """Return what the run waited for longest of what ran side by side; `None` without any."""
     longest: LongPole | None = None
     for fan_out in analysis.fan_outs:
@@ -81,9 +88,9 @@ def long_pole(analysis: RunAnalysis) -> LongPole | None:
     return longest
 
 
-def _poles(run: Run, fan_out: FanOut) -> Iterator[LongPole]:
+def _poles(run: Run, fan_out: FanOut | FanOutOutline) -> Iterator[LongPole]:
     """Yield branches by themselves, and those that only a number tells apart together."""
-    alike: defaultdict[str, list[Branch]] = defaultdict(list)
+    alike: defaultdict[str, list[Branch | BranchOutline]] = defaultdict(list)
     for branch in fan_out.branches:
         name = run.span_by_id[branch.span_id].name
         alike[name if branch.key.isdecimal() else f"{name}\x1f{branch.key}"].append(branch)
@@ -125,7 +132,7 @@ def _cause(run: Run, span: Span) -> Span | None:
     return min(passed_on or failed, key=lambda child: child.end_ns or 0, default=None)
 
 
-def _culprit(analysis: RunAnalysis) -> Phrase | None:
+def _culprit(analysis: RunAnalysis | RunOutline) -> Phrase | None:
     """Name what the run waited for longest: branches, or the span, where one took longer."""
     wall_ns = analysis.facts.wall_ns
     if wall_ns <= 0:
@@ -146,7 +153,7 @@ def _culprit(analysis: RunAnalysis) -> Phrase | None:
     return Phrase(f"{words.share(owned[span_id] / wall_ns)} in", label)
 
 
-def _money(analysis: RunAnalysis) -> str:
+def _money(analysis: RunAnalysis | RunOutline) -> str:
     facts = analysis.facts
     cost = words.cost(facts.cost_usd, facts.unpriced_calls)
     if facts.wasted_cost_usd > 0:

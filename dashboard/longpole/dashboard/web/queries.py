@@ -14,15 +14,24 @@ from threading import Thread
 
 import streamlit as st
 
-from longpole.analysis import analyse
+from longpole.analysis import (
+    Draft,
+    Lengths,
+    RunAnalysis,
+    RunOutline,
+    analyse,
+    analysis_from,
+    draft_of,
+    outline_from,
+)
 from longpole.analysis.collector import no_cycle_collection
-from longpole.analysis.result import RunAnalysis
 from longpole.dashboard.course import course_of
 from longpole.dashboard.prices import price_book
 from longpole.dashboard.sentence import long_pole
 from longpole.dashboard.settle import BATCH, has_backlog, is_all_settled, settle
 from longpole.dashboard.web.backlog_worker import BacklogWorker
 from longpole.dashboard.web.waterfall import encode
+from longpole.dashboard.web.workshop import Workshop
 from longpole.model import Run
 from longpole.model.errors import StoreError
 from longpole.model.pricing import PriceBook, price_run
@@ -47,6 +56,8 @@ _LOOK_AGAIN_S = 5.0
 _POLES_BUDGET_S = 0.15
 _POLES_MAX_SPANS = 5_000
 _POLES_KEPT = 50_000
+_OUTLINED_FROM = 20_000
+"""Spans; smaller runs are analysed in whole in less time than one would notice."""
 
 
 def store_url() -> str:
@@ -225,7 +236,74 @@ def _priced(url: str, run_id: str, token: int, moment: int) -> Run:
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _analysis(url: str, run_id: str, token: int) -> RunAnalysis:
-    return analyse(_priced(url, run_id, token, 0), now_ns=time.time_ns())
+    run = _priced(url, run_id, token, 0)
+    if len(run.spans) < _OUTLINED_FROM:
+        return analyse(run, now_ns=time.time_ns())
+    found = analysis_from(_draft(url, run_id, token))
+    _draft.clear(url, run_id, token)
+    return found
+
+
+def first_look(run_id: str, token: int, *, wants_rest: bool) -> RunAnalysis | RunOutline:
+    """Return the analysis of a run, or for now the outline of a large one.
+
+    The rest is worked out beside the page from when it is wanted, so that it does not keep what the
+    page shows already from being sent. Ask again for it.
+
+    Raises:
+        UnknownRunError: there is no such run.
+    """
+    url = store_url()
+    run = _priced(url, run_id, token, 0)
+    if len(run.spans) < _OUTLINED_FROM or run.is_running:
+        return analysis(run_id, token)
+    rest, which = _rest(url), (run_id, token)
+    finished = rest.known(which, None)
+    outline = None if finished else _outline(url, run_id, token)
+    if outline is None:
+        return analysis(run_id, token)
+    if wants_rest:
+        rest.ask(which, None, lambda: _is_analysed(url, run_id, token))
+    return outline
+
+
+@st.cache_resource(show_spinner=False)
+def _rest(url: str) -> Workshop[bool]:
+    return Workshop()
+
+
+def _is_analysed(url: str, run_id: str, token: int) -> bool:
+    _analysis(url, run_id, token)
+    _outline.clear(url, run_id, token)
+    return True
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _draft(url: str, run_id: str, token: int) -> Draft:
+    return draft_of(_priced(url, run_id, token, 0), now_ns=time.time_ns())
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _outline(url: str, run_id: str, token: int) -> RunOutline | None:
+    """Return the outline of a run that is over; `None` where it takes all of the analysis."""
+    run = _priced(url, run_id, token, 0)
+    lengths = _kept_lengths(_opened(url), run)
+    return None if lengths is None else outline_from(_draft(url, run_id, token), lengths)
+
+
+def _kept_lengths(opened: Store, run: Run) -> Lengths | None:
+    """Return what was kept of a run when it was settled, if that still fits it."""
+    if any(span.end_ns is None for span in run.spans):
+        return None
+    start_ns = run.root.start_ns
+    page = opened.list_runs(RunQuery(since_ns=start_ns, until_ns=start_ns + 1))
+    row = next((row for row in page.rows if row.run_id == run.run_id), None)
+    if row is None or not row.is_settled or row.summary is None or row.spans != len(run.spans):
+        return None
+    span_length_ns, queue_wait_ns = map(row.summary.get, ("span_length_ns", "queue_wait_ns"))
+    if span_length_ns is None or queue_wait_ns is None:
+        return None
+    return Lengths(span_length_ns=span_length_ns, queue_wait_ns=queue_wait_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,12 +362,16 @@ def _glimpse(run_id: str) -> Glimpse:
 
 
 def waterfall_payload(
-    found: RunAnalysis, focus: str | None, zoom: tuple[float, float] | None, token: int
+    found: RunAnalysis | RunOutline,
+    focus: str | None,
+    zoom: tuple[float, float] | None,
+    token: int,
 ) -> bytes:
-    """Return the bytes that draw an analysis with this span in focus and this part in view."""
+    """Return the bytes that draw a run with this span in focus and this part in view."""
     if found.run.is_running:
         return encode(found, focus=focus, zoom=zoom)
-    return _payload(store_url(), found.run.run_id, focus, zoom, token, found)
+    is_whole = isinstance(found, RunAnalysis)
+    return _payload(store_url(), found.run.run_id, focus, zoom, token, is_whole, found)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
@@ -299,7 +381,8 @@ def _payload(
     focus: str | None,
     zoom: tuple[float, float] | None,
     token: int,
-    _found: RunAnalysis,
+    is_whole: bool,
+    _found: RunAnalysis | RunOutline,
 ) -> bytes:
     with no_cycle_collection():
         return encode(_found, focus=focus, zoom=zoom)

@@ -70,6 +70,14 @@ class Workshop(Generic[Answer]):
             return None
         return Finished(answer=made.answer, error=made.error, is_current=is_current)
 
+    def known(self, subject: Hashable, version: Hashable) -> Finished[Answer] | None:
+        """Return what is known of just this version; nothing is made."""
+        with self._lock:
+            made = self._made.get(subject)
+        if made is None or made.version != version:
+            return None
+        return Finished(answer=made.answer, error=made.error, is_current=True)
+
     def wait(self, timeout_s: float) -> bool:
         """Wait for what is being made; return whether nothing is any more."""
         with self._lock:

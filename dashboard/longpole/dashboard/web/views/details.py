@@ -9,13 +9,15 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from longpole.analysis.result import RunAnalysis, SpanFacts
+from longpole.analysis.result import RunAnalysis, RunOutline, SpanFacts, SpanOutline
 from longpole.dashboard import words
 from longpole.dashboard.conversation import Message, messages_in
 from longpole.dashboard.web import queries
 from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Table, table
 from longpole.dashboard.web.views.colours import STATUS_COLOURS, STATUS_ICONS
 from longpole.model import Span, Status
+
+_Known = SpanFacts | SpanOutline
 
 _CONTENT_CHARACTERS = 20_000
 _MESSAGES_MOST = 12
@@ -24,7 +26,7 @@ _ERROR_CHARACTERS, _ERROR_PX = 480, 220
 _UNENDED = {Status.RUNNING: " so far", Status.LOST: ", then lost"}
 
 
-def panel(analysis: RunAnalysis, span_id: str | None, *, height_px: int) -> None:
+def panel(analysis: RunAnalysis | RunOutline, span_id: str | None, *, height_px: int) -> None:
     """Draw the panel for a span, or say how to choose one."""
     with st.container(border=True, height=height_px, gap="small"):
         span = analysis.run.span_by_id.get(span_id or "")
@@ -37,7 +39,7 @@ def panel(analysis: RunAnalysis, span_id: str | None, *, height_px: int) -> None
         _content(analysis.run.run_id, span.span_id)
 
 
-def _whole(analysis: RunAnalysis) -> None:
+def _whole(analysis: RunAnalysis | RunOutline) -> None:
     st.markdown("**The run**")
     st.caption("Click a row for a span, or use ↑ ↓ and Enter. The key ? shows all keys.")
     _error(analysis.run.root)
@@ -64,7 +66,7 @@ def _header(span: Span) -> None:
             st.badge(span.role.value.replace("_", " "), color="gray")
 
 
-def _run_facts(analysis: RunAnalysis) -> list[tuple[str, str, str]]:
+def _run_facts(analysis: RunAnalysis | RunOutline) -> list[tuple[str, str, str]]:
     run, facts = analysis.run, analysis.facts
     found = [
         ("Started", words.moment(run.root.start_ns), ""),
@@ -80,7 +82,7 @@ def _run_facts(analysis: RunAnalysis) -> list[tuple[str, str, str]]:
     return [(name, str(value), note) for name, value, note in found if value]
 
 
-def _facts(analysis: RunAnalysis, span: Span) -> Table:
+def _facts(analysis: RunAnalysis | RunOutline, span: Span) -> Table:
     facts = analysis.spans[span.span_id]
     pairs = [
         *_times(analysis, span, facts),
@@ -115,7 +117,9 @@ def _pairs(caption: str, pairs: Sequence[tuple[str, str, str]]) -> Table:
     )
 
 
-def _times(analysis: RunAnalysis, span: Span, facts: SpanFacts) -> list[tuple[str, str, str]]:
+def _times(
+    analysis: RunAnalysis | RunOutline, span: Span, facts: _Known
+) -> list[tuple[str, str, str]]:
     length_ns = max(0, analysis.ended_ns(span) - span.start_ns)
     found = [
         (
@@ -124,8 +128,10 @@ def _times(analysis: RunAnalysis, span: Span, facts: SpanFacts) -> list[tuple[st
             words.moment(span.start_ns),
         ),
         ("Duration", words.duration(length_ns) + _UNENDED.get(span.status, ""), ""),
-        ("Own time", words.duration(facts.self_ns), "Time covered by no span below it"),
     ]
+    if isinstance(facts, SpanFacts):
+        own = words.duration(facts.self_ns)
+        found.append(("Own time", own, "Time covered by no span below it"))
     if facts.queue_wait_ns is not None:
         how = " (inferred)" if facts.queue_wait_inferred else ""
         found.append(
@@ -136,26 +142,30 @@ def _times(analysis: RunAnalysis, span: Span, facts: SpanFacts) -> list[tuple[st
     return found
 
 
-def _path(analysis: RunAnalysis, span: Span, facts: SpanFacts) -> list[tuple[str, str, str]]:
+def _path(
+    analysis: RunAnalysis | RunOutline, span: Span, facts: _Known
+) -> list[tuple[str, str, str]]:
     wall_ns = max(1, analysis.facts.wall_ns)
     if facts.on_path_ns:
         share = words.share(facts.on_path_ns / wall_ns)
-        found = [
-            ("On critical path", f"{words.duration(facts.on_path_ns)} · {share}", ""),
-            (
-                "Drag",
-                words.duration(facts.drag_ns),
-                "Were it instant, the run would end so much sooner",
-            ),
-        ]
+        found = [("On critical path", f"{words.duration(facts.on_path_ns)} · {share}", "")]
     else:
         found = [("On critical path", "no", "")]
-    slack = "any" if facts.slack_ns is None else words.duration(facts.slack_ns)
-    found.append(("Slack", slack, "How much later it could end without moving the run's end"))
+    if isinstance(facts, SpanFacts):
+        found += _floats(facts)
     if span.attempt > 1:
         found.append(("Attempt", str(span.attempt), ""))
     if facts.wasted is not None:
         found.append(("Not used", facts.wasted.value, "Nobody used its result"))
+    return found
+
+
+def _floats(facts: SpanFacts) -> list[tuple[str, str, str]]:
+    slack = "any" if facts.slack_ns is None else words.duration(facts.slack_ns)
+    found = [("Slack", slack, "How much later it could end without moving the run's end")]
+    if facts.on_path_ns:
+        drag = words.duration(facts.drag_ns)
+        found.insert(0, ("Drag", drag, "Were it instant, the run would end so much sooner"))
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from longpole.analysis.result import RunAnalysis, RunFacts
+from longpole.analysis.result import RunAnalysis, RunFacts, RunOutline
 from longpole.dashboard import words
 from longpole.dashboard.sentence import sentence
 from longpole.dashboard.web import queries
@@ -31,6 +31,8 @@ from longpole.model import Status
 from longpole.model.errors import RunReferenceError, StoreError
 
 _REFRESH_S = 1.0
+_REST_S = 0.4
+_HANDED_OVER = "run token handed over"
 _TAB = "tab"
 _DETAILS_PX = 460
 _ZOOM = "zoom"
@@ -56,7 +58,8 @@ def page(open_run: Callable[[str], None], runs_page: st.Page) -> None:
             nothing.empty_store()
             return
         run_id = queries.resolve(st.query_params.get("run", "last"))
-        found = queries.analysis(run_id, queries.state().token)
+        token = st.session_state.pop(_HANDED_OVER, None) or queries.state().token
+        found = queries.first_look(run_id, token, wants_rest=False)
     except RunReferenceError as error:
         trouble.reference(error, runs_page)
         return
@@ -65,19 +68,53 @@ def page(open_run: Callable[[str], None], runs_page: st.Page) -> None:
         return
     _Selection(run_id).begin()
     _header(found, open_run)
-    is_running = found.run.status is Status.RUNNING
+    if found.run.status is Status.RUNNING:
+        _growing(run_id)
+    else:
+        _over(found, token)
 
-    @st.fragment(run_every=_REFRESH_S if is_running else None)
+
+def _growing(run_id: str) -> None:
+    """Draw a run that is still running, again and again."""
+
+    @st.fragment(run_every=_REFRESH_S)
     def body() -> None:
         token = queries.state().token
         shown = queries.analysis(run_id, token)
-        if (shown.run.status is Status.RUNNING) != is_running:
+        if shown.run.status is not Status.RUNNING:
             st.rerun()
-        _sentence(shown)
-        _numbers(shown.facts)
-        _tabs(shown, token)
+        _body(shown, token)
 
     body()
+
+
+def _over(found: RunAnalysis | RunOutline, token: int) -> None:
+    """Draw a run that has ended; of a large one first what is known soon, then the rest.
+
+    It stays as of this token whatever is recorded meanwhile.
+    """
+    is_outline, drawn = isinstance(found, RunOutline), False
+
+    @st.fragment(run_every=_REST_S if is_outline else None)
+    def body() -> None:
+        nonlocal drawn
+        shown = found
+        if is_outline:
+            # From the second time on: by then the first is on the screen.
+            shown = queries.first_look(found.run.run_id, token, wants_rest=drawn)
+            drawn = True
+            if not isinstance(shown, RunOutline):
+                st.session_state[_HANDED_OVER] = token
+                st.rerun()
+        _body(shown, token)
+
+    body()
+
+
+def _body(shown: RunAnalysis | RunOutline, token: int) -> None:
+    _sentence(shown)
+    _numbers(shown.facts)
+    _tabs(shown, token)
 
 
 class _Selection:
@@ -150,7 +187,7 @@ def _part(text: str) -> tuple[float, float] | None:
     return None if found is None else (float(found[1]) * _MS, float(found[2]) * _MS)
 
 
-def _header(found: RunAnalysis, open_run: Callable[[str], None]) -> None:
+def _header(found: RunAnalysis | RunOutline, open_run: Callable[[str], None]) -> None:
     run = found.run
     beside = queries.neighbours(run.root.start_ns, queries.state().token)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -170,7 +207,7 @@ def _header(found: RunAnalysis, open_run: Callable[[str], None]) -> None:
         open_run(beside.older)
 
 
-def _sentence(found: RunAnalysis) -> None:
+def _sentence(found: RunAnalysis | RunOutline) -> None:
     st.markdown(
         " · ".join(
             f"**{phrase.words}" + (f" {words.markdown(phrase.name)}**" if phrase.name else "**")
@@ -224,7 +261,7 @@ def _cost_help(facts: RunFacts) -> str:
     return "At the prices of the day of each call"
 
 
-def _tabs(found: RunAnalysis, token: int) -> None:
+def _tabs(found: RunAnalysis | RunOutline, token: int) -> None:
     selection = _Selection(found.run.run_id)
 
     def show(span_id: str) -> None:
@@ -232,16 +269,21 @@ def _tabs(found: RunAnalysis, token: int) -> None:
         st.query_params["span"] = span_id
         st.session_state[_TAB] = WATERFALL
 
+    def whole() -> RunAnalysis:
+        if isinstance(found, RunAnalysis):
+            return found
+        return queries.analysis(found.run.run_id, token)
+
     draw: dict[str, Callable[[], None]] = {
         WATERFALL: lambda: _waterfall(found, token, selection),
-        PATH: lambda: critical_path.tab(found, on_open=show),
-        BRANCHES: lambda: branches.tab(found, on_open=show),
-        WHAT_IF: lambda: what_if.tab(found, token),
-        COST: lambda: run_cost.tab(found, on_open=show),
-        CONCURRENCY: lambda: concurrency.tab(found),
-        GRAPH: lambda: graph.tab(found, on_open=show),
-        SPANS: lambda: spans.tab(found, on_open=show),
-        RAW: lambda: raw.tab(found),
+        PATH: lambda: critical_path.tab(whole(), on_open=show),
+        BRANCHES: lambda: branches.tab(whole(), on_open=show),
+        WHAT_IF: lambda: what_if.tab(whole(), token),
+        COST: lambda: run_cost.tab(whole(), on_open=show),
+        CONCURRENCY: lambda: concurrency.tab(whole()),
+        GRAPH: lambda: graph.tab(whole(), on_open=show),
+        SPANS: lambda: spans.tab(whole(), on_open=show),
+        RAW: lambda: raw.tab(whole()),
     }
     tabs = st.tabs(TABS, key=_TAB, on_change=selection.keep, bind="query-params")
     for name, tab in zip(TABS, tabs, strict=True):
@@ -251,7 +293,7 @@ def _tabs(found: RunAnalysis, token: int) -> None:
                 draw[name]()
 
 
-def _waterfall(found: RunAnalysis, token: int, selection: _Selection) -> None:
+def _waterfall(found: RunAnalysis | RunOutline, token: int, selection: _Selection) -> None:
     drawing, beside = st.columns([2.7, 1], gap="small")
     with drawing:
         waterfall(

@@ -1,8 +1,9 @@
-// The payload: u32 length of the head | head as JSON | columns at multiples of eight bytes.
-// Flags are those of encode.py.
+// The payload: u32 length of the head | head as JSON | columns at multiples of eight bytes, as
+// packing.py lays them. Flags are those of encode.py.
 const FLAG = { onPath: 1, error: 2, running: 4, tied: 8, cacheHit: 16, fallback: 32, wasted: 64,
   waitInferred: 128, stopped: 256, lost: 512, thick: 1024, swapped: 2048, limitIgnored: 4096 };
-const ARRAYS = { f8: Float64Array, f4: Float32Array, i4: Int32Array, u1: Uint8Array };
+const ARRAYS = { f8: Float64Array, f4: Float32Array, i4: Int32Array, i2: Int16Array, i1: Int8Array, u1: Uint8Array };
+const ID_BYTES = 8;
 
 class Trace {
   constructor(bytes) {
@@ -12,7 +13,12 @@ class Trace {
     for (const [name, type, offset, length] of this.columns) {
       this[name] = new ARRAYS[type](body, offset, length);
     }
+    for (const [name, type, value, length] of this.alike) {
+      this[name] = new ARRAYS[type](length).fill(value ?? NaN);
+    }
     this.rows = this.start.length;
+    this.isWhole = this.slack !== undefined;  // else slack, drag and own times are still to come
+    this.parent = parentsOf(this.depth);
     this.below = countBelow(this.parent);
     this.failures = this.deepestErrors();
     this.first = Math.min(0, least(this.start));
@@ -34,13 +40,13 @@ class Trace {
 
   // A failure is told by every span above it; where it began, nothing below failed.
   deepestErrors() {
-    const failedBelow = new Set();
+    const failedBelow = new Uint8Array(this.rows);
     for (let row = 1; row < this.rows; row++) {
-      if (this.has(row, FLAG.error)) failedBelow.add(this.parent[row]);
+      if (this.has(row, FLAG.error)) failedBelow[this.parent[row]] = 1;
     }
     const failures = new Set();
     for (let row = 0; row < this.rows; row++) {
-      if (this.has(row, FLAG.error) && !failedBelow.has(row)) failures.add(row);
+      if (this.has(row, FLAG.error) && !failedBelow[row]) failures.add(row);
     }
     return failures;
   }
@@ -49,10 +55,33 @@ class Trace {
 
   length(row) { return this.end[row] - this.start[row]; }
 
+  // As texts the ids of many spans would take longer to read than all the rest.
+  id(row) {
+    if (this.ids) return this.ids[row];
+    let id = "";
+    for (const byte of this.idBytes.subarray(row * ID_BYTES, (row + 1) * ID_BYTES)) id += HEX[byte];
+    return id;
+  }
+
   rowOf(id) {
-    if (!this.rowById) this.rowById = new Map(this.ids.map((known, row) => [known, row]));
+    if (!this.rowById) {
+      this.rowById = new Map();
+      for (let row = 0; row < this.rows; row++) this.rowById.set(this.id(row), row);
+    }
     return this.rowById.get(id) ?? -1;
   }
+}
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+// Rows come depth first, so the last row that is less deep is the parent.
+function parentsOf(depth) {
+  const parent = new Int32Array(depth.length), latest = [];
+  for (let row = 0; row < depth.length; row++) {
+    parent[row] = row ? latest[depth[row] - 1] : -1;
+    latest[depth[row]] = row;
+  }
+  return parent;
 }
 
 function countBelow(parent) {
@@ -85,7 +114,7 @@ class Layout {
     let count = 0;
     for (let row = 0; row < trace.rows;) {
       const group = trace.group[row], isGrouped = group >= 0 && isClosed(group);
-      const hidden = isGrouped || folded.has(trace.ids[row]) ? trace.below[row] : 0;
+      const hidden = isGrouped || (folded.size && folded.has(row)) ? trace.below[row] : 0;
       const place = isGrouped ? placeOf.get(group) ?? count : count;
       this.place.fill(place, row, row + hidden + 1);
       if (isGrouped && place < count) this.members.get(place).push(row);

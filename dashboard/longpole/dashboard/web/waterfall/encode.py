@@ -1,23 +1,21 @@
-"""An analysis in, the bytes that the browser draws out.
+"""What is known of a run in, the bytes that the browser draws out.
 
-Layout: `u32` length of the head, the head as JSON (names, ids, colours, where each column lies),
-then one column after the other, each starting at a multiple of eight so that the browser can lay a
-typed array over it without copying. Rows are the spans in the order they are shown: depth first,
-children by start time. Times are nanoseconds from the start of the root; a span may lie before 0
-when clocks disagree.
+Rows are the spans in the order they are shown: depth first, children by start time; from the depths
+the browser knows who is whose parent. Times are nanoseconds from the start of the root; a span may
+lie before 0 when clocks disagree. `packing` tells the layout. Of an outline own times, slack and
+drag are left out, columns and all; everything else is as in the analysis that follows it.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from longpole.analysis.result import RunAnalysis, SegmentKind, SpanFacts
+from longpole.analysis.result import RunAnalysis, RunOutline, Segment, SegmentKind, WasteReason
 from longpole.dashboard import words
 from longpole.dashboard.palette import (
     ERROR_COLOURS,
@@ -25,9 +23,19 @@ from longpole.dashboard.palette import (
     FAMILY_NAMES,
     Family,
     family,
+    plain_family,
 )
 from longpole.dashboard.web.waterfall.groups import groups_of
-from longpole.model import Kind, Role, Run, Span, Status
+from longpole.dashboard.web.waterfall.packing import (
+    Column,
+    hexadecimal,
+    integers,
+    moments,
+    packed,
+    reals,
+    small,
+)
+from longpole.model import Kind, Role, Run, Span, Status, Usage
 
 ON_PATH = 1
 ERROR = 2
@@ -43,13 +51,23 @@ THICK = 1024
 RESULT_SWAPPED = 2048
 LIMIT_IGNORED = 4096
 
+_STATUS_FLAGS = {
+    Status.OK: 0,
+    Status.ERROR: ERROR,
+    Status.RUNNING: RUNNING,
+    Status.CANCELLED: STOPPED,
+    Status.INTERRUPTED: STOPPED,
+    Status.LOST: LOST,
+}
 _THIN_KINDS = frozenset({Kind.CHAIN, Kind.NODE, Kind.PROMPT, Kind.PARSER, Kind.OTHER})
-_TYPE_CODES = {"float64": "f8", "float32": "f4", "int32": "i4", "uint8": "u1"}
+_KINDS, _STATUSES = tuple(Kind), tuple(Status)
+_FLAGS_OF_STATUS: Final = np.array([_STATUS_FLAGS[status] for status in _STATUSES], np.int32)
+_IS_THIN: Final = np.array([kind in _THIN_KINDS for kind in _KINDS])
+_PLAIN_FAMILIES: Final = np.array([plain_family(kind) for kind in _KINDS], np.uint8)
+_ID_DIGITS: Final = 16
 
 _ROW_PX, _CHROME_PX = 22, 112
 _MIN_HEIGHT_PX, _MAX_HEIGHT_PX = 260, 640
-
-Column = npt.NDArray[Any]
 
 
 def rows_in_order(run: Run) -> list[tuple[Span, int]]:
@@ -70,52 +88,48 @@ def height_px(run: Run) -> int:
 
 
 def encode(
-    analysis: RunAnalysis, *, focus: str | None = None, zoom: tuple[float, float] | None = None
+    told: RunAnalysis | RunOutline,
+    *,
+    focus: str | None = None,
+    zoom: tuple[float, float] | None = None,
 ) -> bytes:
-    """Pack an analysis for the browser.
+    """Pack what is known of a run for the browser.
 
     Args:
-        analysis: the run to draw.
+        told: the run to draw.
         focus: the span to select and scroll to when the drawing appears or this id changes.
         zoom: the part to look at when the drawing appears, in nanoseconds since the start.
     """
-    rows = rows_in_order(analysis.run)
+    rows = rows_in_order(told.run)
     spans = [span for span, _ in rows]
-    row_of = {span.span_id: row for row, span in enumerate(spans)}
-    start_ns = analysis.run.root.start_ns
-    names, branches, models = _Texts(), _Texts(), _Texts()
-    groups = groups_of(analysis)
-    steps = analysis.concurrency
+    read = _Read(*_columns(spans, _Read._fields))
+    facts = list(map(told.spans.__getitem__, read.span_id))
+    found = _Found(*_columns(facts, _Found._fields))
+    depth = np.array([depth for _, depth in rows], np.int32)
+    names = _Texts(map(words.short_name, dict.fromkeys(read.name)), dict.fromkeys(read.name))
+    branches, models = _Texts.named(read.branch), _Texts.named(read.model)
+    ids = hexadecimal(read.span_id, _ID_DIGITS)
     columns = {
-        "start": _offsets([span.start_ns for span in spans], start_ns),
-        "end": _offsets([analysis.ended_ns(span) for span in spans], start_ns),
-        "parent": _integers([row_of.get(span.parent_span_id or "", -1) for span in spans]),
-        "depth": _integers([depth for _, depth in rows]),
-        "name": _integers([names.index(words.short_name(span.name)) for span in spans]),
-        "branch": _integers([branches.index(span.branch or "") for span in spans]),
-        "model": _integers([models.index(span.model or "") for span in spans]),
-        "flags": _integers(_flags(analysis, spans)),
-        "group": _integers([groups.get(span.span_id, -1) for span in spans]),
-        "attempt": _integers([span.attempt for span in spans]),
-        "tokens": _reals([span.usage.total_tokens if span.usage else 0 for span in spans]),
-        "cost": _reals([span.cost_usd for span in spans]),
-        "firstToken": _reals([span.time_to_first_token_ns for span in spans]),
-        "kind": _bytes([_KIND_NUMBERS[span.kind] for span in spans]),
-        "family": _bytes([family(span) for span in spans]),
-        "status": _bytes([_STATUS_NUMBERS[span.status] for span in spans]),
-        **_fact_columns([analysis.spans[span.span_id] for span in spans]),
-        **_path_columns(analysis, row_of),
-        "stepAt": _offsets([step.at_ns for step in steps], start_ns),
-        "stepRunning": _integers([step.running for step in steps]),
+        **_span_columns(told, spans, read, found, depth),
+        "name": names.column(read.name),
+        "branch": branches.column(read.branch),
+        "model": models.column(read.model),
+        "onPath": reals(found.on_path_ns),
+        "wait": reals(found.queue_wait_ns),
+        **(_replayed_columns(facts) if isinstance(told, RunAnalysis) else {}),
+        **_path_columns(told.critical_path, read.span_id, told.run.root.start_ns),
+        **_step_columns(told),
     }
-    return _packed(
+    if ids is not None:
+        columns["idBytes"] = ids
+    return packed(
         {
             "focus": focus,
             "zoom": zoom,
-            "height": height_px(analysis.run),
-            "live": analysis.run.status is Status.RUNNING,
-            "limits": sorted({one.limit for one in analysis.fan_outs if one.limit is not None}),
-            "ids": [span.span_id for span in spans],
+            "height": height_px(told.run),
+            "live": told.run.status is Status.RUNNING,
+            "limits": sorted({one.limit for one in told.fan_outs if one.limit is not None}),
+            "ids": read.span_id if ids is None else None,
             "names": names.texts,
             "branches": branches.texts,
             "models": models.texts,
@@ -129,115 +143,172 @@ def encode(
     )
 
 
-_KIND_NUMBERS = {kind: number for number, kind in enumerate(Kind)}
-_STATUS_NUMBERS = {status: number for number, status in enumerate(Status)}
+class _Read(NamedTuple):
+    """Fields of all spans, each as a column."""
+
+    span_id: list[str]
+    parent_span_id: list[str | None]
+    name: list[str]
+    kind: list[Kind]
+    status: list[Status]
+    role: list[Role | None]
+    branch: list[str | None]
+    model: list[str | None]
+    attempt: list[int]
+    start_ns: list[int]
+    end_ns: list[int | None]
+    first_token_ns: list[int | None]
+    cache_hit: list[bool]
+    result_swapped: list[bool]
+    limit_ignored: list[int | None]
+    usage: list[Usage | None]
+    cost_usd: list[Decimal | None]
+
+
+class _Found(NamedTuple):
+    """What was found of all spans, each as a column."""
+
+    on_path_ns: list[int]
+    queue_wait_ns: list[int | None]
+    queue_wait_inferred: list[bool]
+    wasted: list[WasteReason | None]
+
+
+class _Replayed(NamedTuple):
+    """What only running the run again tells of all spans, each as a column."""
+
+    self_ns: list[int]
+    slack_ns: list[int | None]
+    drag_ns: list[int]
+
+
+def _columns(values: Sequence[object], names: Sequence[str]) -> Iterator[list[Any]]:
+    for name in names:
+        yield list(map(attrgetter(name), values))
 
 
 class _Texts:
-    """Texts numbered as they come, each kept once."""
+    """Texts numbered as they come, each kept once, and the number of each key that has one."""
 
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
+    def __init__(self, texts: Iterable[str], keys: Iterable[str | None]) -> None:
+        numbers: dict[str, int] = {}
+        self._number = {
+            key: numbers.setdefault(text, len(numbers))
+            for text, key in zip(texts, keys, strict=True)
+        }
+        self.texts = list(numbers)
 
-    def index(self, text: str) -> int:
-        return self._numbers.setdefault(text, len(self._numbers))
+    @classmethod
+    def named(cls, column: Sequence[str | None]) -> _Texts:
+        keys = dict.fromkeys(column)
+        return cls([key or "" for key in keys], keys)
 
-    @property
-    def texts(self) -> list[str]:
-        return list(self._numbers)
-
-
-_STATUS_FLAGS = {
-    Status.OK: 0,
-    Status.ERROR: ERROR,
-    Status.RUNNING: RUNNING,
-    Status.CANCELLED: STOPPED,
-    Status.INTERRUPTED: STOPPED,
-    Status.LOST: LOST,
-}
+    def column(self, keys: Sequence[str | None]) -> Column:
+        return integers(np.fromiter(map(self._number.__getitem__, keys), np.int32, len(keys)))
 
 
-def _flags(analysis: RunAnalysis, spans: Sequence[Span]) -> list[int]:
-    tied = {other for segment in analysis.critical_path for other in segment.tied_with}
-    ignoring = {span.parent_span_id for span in spans if span.limit_ignored is not None}
-    return [
-        _STATUS_FLAGS[span.status]
-        | (TIED if span.span_id in tied else 0)
-        | (CACHE_HIT if span.cache_hit else 0)
-        | (FALLBACK if span.role is Role.FALLBACK else 0)
-        | (THICK if _is_thick(span, analysis.run) else 0)
-        | (RESULT_SWAPPED if span.result_swapped else 0)
-        | (LIMIT_IGNORED if span.span_id in ignoring else 0)
-        | _fact_flags(analysis.spans[span.span_id])
-        for span in spans
-    ]
+def _numbers(members: Sequence[Hashable], column: Sequence[Hashable]) -> Column:
+    """Return the places of enumeration members; looked up by identity, their hashes are slow."""
+    places = {id(member): place for place, member in enumerate(members)}
+    return np.fromiter(map(places.__getitem__, map(id, column)), np.uint8, len(column))
 
 
-def _fact_flags(facts: SpanFacts) -> int:
-    return (
-        (ON_PATH if facts.on_path_ns > 0 else 0)
-        | (WASTED if facts.wasted is not None else 0)
-        | (WAIT_INFERRED if facts.queue_wait_inferred else 0)
+def _span_columns(
+    told: RunAnalysis | RunOutline,
+    spans: Sequence[Span],
+    read: _Read,
+    found: _Found,
+    depth: Column,
+) -> dict[str, Column]:
+    start_ns, groups = told.run.root.start_ns, groups_of(told)
+    kinds, statuses = _numbers(_KINDS, read.kind), _numbers(_STATUSES, read.status)
+    families = _families(spans, read, kinds)
+    has_children = np.append(depth[1:] > depth[:-1], False)
+    is_thick = ~_IS_THIN[kinds] | ((families != Family.STRUCTURE) & ~has_children)
+    flags = _flags(told, read, found) | _FLAGS_OF_STATUS[statuses] | is_thick * THICK
+    ended_ns = [end for end in read.end_ns if end is not None]
+    if len(ended_ns) < len(spans):
+        ended_ns = [told.ended_ns(span) for span in spans]
+    return {
+        "start": moments(read.start_ns, start_ns),
+        "end": moments(ended_ns, start_ns),
+        "depth": integers(depth),
+        "flags": integers(flags),
+        "group": integers([groups.get(span_id, -1) for span_id in read.span_id]),
+        "attempt": integers(read.attempt),
+        "tokens": integers([0 if usage is None else usage.total_tokens for usage in read.usage]),
+        "cost": reals(read.cost_usd),
+        "firstToken": _first_tokens(spans, read),
+        "kind": kinds,
+        "family": families,
+        "status": statuses,
+    }
+
+
+def _families(spans: Sequence[Span], read: _Read, kinds: Column) -> Column:
+    families = _PLAIN_FAMILIES[kinds]
+    odd = np.array(read.cache_hit) | (np.array(read.attempt) > 1)
+    odd |= _numbers((None, *Role), read.role) == 1 + list(Role).index(Role.FALLBACK)
+    for row in np.flatnonzero(odd).tolist():
+        families[row] = family(spans[row])
+    return families
+
+
+def _first_tokens(spans: Sequence[Span], read: _Read) -> Column:
+    if read.first_token_ns.count(None) == len(spans):
+        return np.full(len(spans), np.nan, np.float32)
+    return reals([span.time_to_first_token_ns for span in spans])
+
+
+def _flags(told: RunAnalysis | RunOutline, read: _Read, found: _Found) -> Column:
+    """Return what spans are marked with, but for their status and how thick they are."""
+    tied = {other for segment in told.critical_path for other in segment.tied_with}
+    ignoring: set[str | None] = set()
+    if read.limit_ignored.count(None) < len(read.limit_ignored):
+        limits = zip(read.parent_span_id, read.limit_ignored, strict=True)
+        ignoring = {parent for parent, limit in limits if limit is not None}
+    marks: tuple[tuple[int, Sequence[bool]], ...] = (
+        (TIED, [span_id in tied for span_id in read.span_id] if tied else ()),
+        (CACHE_HIT, read.cache_hit),
+        (FALLBACK, [role is Role.FALLBACK for role in read.role]),
+        (RESULT_SWAPPED, read.result_swapped),
+        (LIMIT_IGNORED, [span_id in ignoring for span_id in read.span_id] if ignoring else ()),
+        (ON_PATH, [time_ns > 0 for time_ns in found.on_path_ns]),
+        (WASTED, [reason is not None for reason in found.wasted]),
+        (WAIT_INFERRED, found.queue_wait_inferred),
     )
+    flags = np.zeros(len(read.span_id), np.int32)
+    for flag, is_marked in marks:
+        if True in is_marked:
+            flags[np.array(is_marked)] |= flag
+    return flags
 
 
-def _is_thick(span: Span, run: Run) -> bool:
-    if span.kind not in _THIN_KINDS:
-        return True
-    return family(span) is not Family.STRUCTURE and not run.children(span.span_id)
-
-
-def _fact_columns(facts: Sequence[SpanFacts]) -> dict[str, Column]:
+def _replayed_columns(facts: Sequence[object]) -> dict[str, Column]:
+    replayed = _Replayed(*_columns(facts, _Replayed._fields))
     return {
-        "self": _reals([fact.self_ns for fact in facts]),
-        "onPath": _reals([fact.on_path_ns for fact in facts]),
-        "slack": _reals([fact.slack_ns for fact in facts]),
-        "drag": _reals([fact.drag_ns for fact in facts]),
-        "wait": _reals([fact.queue_wait_ns for fact in facts]),
+        "self": reals(replayed.self_ns),
+        "slack": reals(replayed.slack_ns),
+        "drag": reals(replayed.drag_ns),
     }
 
 
-def _path_columns(analysis: RunAnalysis, row_of: Mapping[str, int]) -> dict[str, Column]:
-    path = analysis.critical_path
-    start_ns = analysis.run.root.start_ns
+def _path_columns(
+    path: Sequence[Segment], ids: Sequence[str], start_ns: int
+) -> Mapping[str, Column]:
+    row_of = dict(zip(ids, range(len(ids)), strict=True))
     return {
-        "pathRow": _integers([row_of[segment.span_id] for segment in path]),
-        "pathStart": _offsets([segment.start_ns for segment in path], start_ns),
-        "pathEnd": _offsets([segment.end_ns for segment in path], start_ns),
-        "pathInferred": _bytes([segment.inferred for segment in path]),
-        "pathBackoff": _bytes([segment.kind is SegmentKind.BACKOFF for segment in path]),
+        "pathRow": integers([row_of[segment.span_id] for segment in path]),
+        "pathStart": moments([segment.start_ns for segment in path], start_ns),
+        "pathEnd": moments([segment.end_ns for segment in path], start_ns),
+        "pathInferred": small([segment.inferred for segment in path]),
+        "pathBackoff": small([segment.kind is SegmentKind.BACKOFF for segment in path]),
     }
 
 
-def _offsets(moments_ns: list[int], start_ns: int) -> Column:
-    """Doubles hold nanoseconds exactly up to 104 days, but not those since the epoch."""
-    return (np.array(moments_ns, np.int64) - start_ns).astype(np.float64)
-
-
-def _reals(values: Sequence[float | Decimal | None]) -> Column:
-    """Numbers that are only read; what is not known becomes NaN."""
-    return np.array(values, np.float32)
-
-
-def _integers(values: list[int]) -> Column:
-    return np.array(values, np.int32)
-
-
-def _bytes(values: Sequence[int]) -> Column:
-    return np.array(values, np.uint8)
-
-
-def _packed(head: dict[str, Any], columns: dict[str, Column]) -> bytes:
-    places: list[tuple[str, str, int, int]] = []
-    chunks: list[bytes] = []
-    offset = 0
-    for name, column in columns.items():
-        padding = -offset % 8
-        chunks.append(b"\0" * padding)
-        offset += padding
-        places.append((name, _TYPE_CODES[column.dtype.name], offset, len(column)))
-        chunks.append(column.tobytes())
-        offset += column.nbytes
-    text = json.dumps({**head, "columns": places}).encode()
-    text += b" " * (-(len(text) + 4) % 8)
-    return len(text).to_bytes(4, "little") + text + b"".join(chunks)
+def _step_columns(told: RunAnalysis | RunOutline) -> Mapping[str, Column]:
+    steps = told.concurrency
+    return {
+        "stepAt": moments([step.at_ns for step in steps], told.run.root.start_ns),
+        "stepRunning": integers([step.running for step in steps]),
+    }

@@ -8,9 +8,10 @@ branches that the run waited for longest.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
+from functools import cache
 from typing import Final
 
-from longpole.analysis.result import RunAnalysis
+from longpole.analysis.result import RunAnalysis, RunOutline
 from longpole.dashboard import words
 from longpole.model.run import Span, Status
 
@@ -21,19 +22,20 @@ _SLOW_SHOWN: Final = 4
 _STRAGGLERS_SHOWN: Final = 8
 
 
-def groups_of(found: RunAnalysis) -> Mapping[str, int]:
+def groups_of(found: RunAnalysis | RunOutline) -> Mapping[str, int]:
     """Return the number of the group of each span that is in one."""
     branches = [branch for fan_out in found.fan_outs for branch in fan_out.branches]
     poles = {fan_out.long_pole for fan_out in found.fan_outs}
     odd = {branch.span_id for branch in branches if branch.straggler or branch.attempts > 1}
     groups: dict[str, int] = {}
     number = 0
+    short_name = cache(words.short_name)
     for children in found.run.children_by_id.values():
         if len(children) < FEWEST:
             continue
         alike: dict[tuple[str, str], list[Span]] = {}
         for child in children:
-            alike.setdefault((words.short_name(child.name), child.kind.value), []).append(child)
+            alike.setdefault((short_name(child.name), child.kind.value), []).append(child)
         for spans in alike.values():
             hidden = _hidden(found, spans, poles, odd) if len(spans) >= FEWEST else []
             if len(hidden) >= FEWEST:
@@ -43,20 +45,17 @@ def groups_of(found: RunAnalysis) -> Mapping[str, int]:
 
 
 def _hidden(
-    found: RunAnalysis, spans: Iterable[Span], poles: Set[str], odd: Set[str]
+    found: RunAnalysis | RunOutline, spans: Iterable[Span], poles: Set[str], odd: Set[str]
 ) -> list[Span]:
     spans = list(spans)
-    slowest = sorted(spans, key=lambda span: -found.spans[span.span_id].on_path_ns)
+    waited = [span for span in spans if found.spans[span.span_id].on_path_ns > 0]
+    slowest = sorted(waited, key=lambda span: -found.spans[span.span_id].on_path_ns)
     failed = [span.span_id for span in spans if span.status not in (Status.OK, Status.RUNNING)]
     strange = [span.span_id for span in spans if span.span_id in odd or span.attempt > 1]
     shown = {
         *poles,
         *failed[:_FAILED_SHOWN],
         *strange[:_STRAGGLERS_SHOWN],
-        *(
-            span.span_id
-            for span in slowest[:_SLOW_SHOWN]
-            if found.spans[span.span_id].on_path_ns > 0
-        ),
+        *(span.span_id for span in slowest[:_SLOW_SHOWN]),
     }
     return [span for span in spans if span.span_id not in shown and not span.is_running]

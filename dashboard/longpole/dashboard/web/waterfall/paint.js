@@ -166,7 +166,7 @@ class Painter {
     const left = view.x(trace.start[row]), right = view.x(trace.end[row]);
     context.globalAlpha = alpha;
     this.paintWait(row, left, middle, alpha);
-    if (row === view.selected || row === view.hovered) this.paintSlack(row, right, middle);
+    if (trace.isWhole && (row === view.selected || row === view.hovered)) this.paintSlack(row, right, middle);
     const begin = Math.max(view.gutter - 4, left);
     const wide = Math.max(2, Math.min(view.width + 4, right) - begin);
     if (right >= view.gutter && left <= view.width) {
@@ -316,7 +316,7 @@ class Painter {
   }
 
   paintLabel(row, y, middle, alpha) {
-    const { view, trace } = this, isFolded = view.folded.has(trace.ids[row]);
+    const { view, trace } = this, isFolded = view.folded.has(row);
     this.paintTree(row, y, middle, isFolded, alpha);
     this.paintName(row, view.indent(trace.depth[row]) + 24, middle, alpha, isFolded);
   }

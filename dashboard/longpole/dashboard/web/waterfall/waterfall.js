@@ -25,7 +25,7 @@ class Waterfall {
     this.told = find(".wf-found");
     this.found = null;  // rows that the text in the finder fits, or null without one
     this.painter = new Painter(this);
-    this.folded = new Set();
+    this.folded = new Set();  // rows
     this.groups = null;  // whether alike rows are shown as one; at first it depends on how many rows
     this.opened = new Set();
     this.selected = -1;
@@ -67,9 +67,10 @@ class Waterfall {
   // --- data in ---------------------------------------------------------------------------------
 
   load(trace) {
-    const before = this.trace, kept = before && this.selected >= 0 ? before.ids[this.selected] : null;
+    const before = this.trace, kept = before && this.selected >= 0 ? before.id(this.selected) : null;
     const seesEnd = before && Math.abs(this.to - before.last) < (before.last - before.first) * 0.002;
     this.trace = trace;
+    if (before && this.folded.size) this.folded = this.foldedIn(trace, before);
     if (!before) this.lookAsTold(trace);
     else this.show(this.from, seesEnd ? trace.last : Math.min(this.to, trace.last));
     this.selected = kept === null ? -1 : trace.rowOf(kept);
@@ -79,6 +80,11 @@ class Waterfall {
     this.arrange();
     this.restyle();
     if (trace.focus !== (before ? before.focus : null)) this.showFocus(trace.rowOf(trace.focus));
+  }
+
+  // A run that grows gets rows between the others.
+  foldedIn(trace, before) {
+    return new Set([...this.folded].map(row => trace.rowOf(before.id(row))).filter(row => row >= 0));
   }
 
   // What the address says to look at, as far as the run has it.
@@ -281,7 +287,7 @@ class Waterfall {
 
   select(row) {
     this.mark(row);
-    this.report("selected", this.trace.ids[row]);
+    this.report("selected", this.trace.id(row));
   }
 
   mark(row) {
@@ -376,8 +382,7 @@ class Waterfall {
   // --- folding ---------------------------------------------------------------------------------
 
   toggle(row) {
-    const id = this.trace.ids[row];
-    if (!this.folded.delete(id)) this.folded.add(id);
+    if (!this.folded.delete(row)) this.folded.add(row);
     this.arrange();
     this.setButtons();
   }
@@ -386,7 +391,7 @@ class Waterfall {
     if (this.layout.isShown(row)) return;
     this.opened.add(this.trace.group[row]);
     for (let above = this.trace.parent[row]; above >= 0; above = this.trace.parent[above]) {
-      this.folded.delete(this.trace.ids[above]);
+      this.folded.delete(above);
       this.opened.add(this.trace.group[above]);
     }
     this.arrange();
@@ -421,7 +426,7 @@ class Waterfall {
       const hasBranches = trace.branch.some((_, row) => isBranch(row) && trace.below[row] > 0);
       for (let row = 1; row < trace.rows; row++) {
         const folds = hasBranches ? isBranch(row) : trace.depth[row] === 1;
-        if (folds && trace.below[row]) this.folded.add(trace.ids[row]);
+        if (folds && trace.below[row]) this.folded.add(row);
       }
     }
     this.arrange();
@@ -431,13 +436,13 @@ class Waterfall {
   leftKey(row) {
     if (row < 0) return;
     if (this.layout.groupAt(row)) return void this.mark(this.trace.parent[row]);
-    if (this.trace.below[row] && !this.folded.has(this.trace.ids[row])) this.toggle(row);
+    if (this.trace.below[row] && !this.folded.has(row)) this.toggle(row);
     else if (this.trace.parent[row] >= 0) this.mark(this.trace.parent[row]);
   }
 
   rightKey(row) {
     if (this.layout.groupAt(row)) this.openGroup(row);
-    else if (row >= 0 && this.folded.has(this.trace.ids[row])) this.toggle(row);
+    else if (row >= 0 && this.folded.has(row)) this.toggle(row);
     else if (row >= 0 && this.trace.below[row]) this.mark(row + 1);
   }
 
@@ -585,11 +590,11 @@ class Waterfall {
     const status = trace.statuses[trace.status[row]];
     const facts = [["kind", trace.kinds[trace.kind[row]] + (model ? ` · ${model}` : "")],
       ["start", `+${durationText(trace.start[row])}`], ["duration", durationText(trace.length(row))]];
-    if (trace.below[row]) facts.push(["own", durationText(trace.self[row])]);
+    if (trace.isWhole && trace.below[row]) facts.push(["own", durationText(trace.self[row])]);
     if (trace.has(row, FLAG.onPath)) {
       facts.push(["on critical path", `${durationText(trace.onPath[row])} · ${shareText(trace.onPath[row] / wall)}`]);
-      facts.push(["drag", durationText(trace.drag[row])]);
-    } else {
+      if (trace.isWhole) facts.push(["drag", durationText(trace.drag[row])]);
+    } else if (trace.isWhole) {
       facts.push(["slack", Number.isFinite(trace.slack[row]) ? durationText(trace.slack[row]) : "any"]);
     }
     if (isShown(trace.wait[row])) facts.push([trace.has(row, FLAG.waitInferred) ? "queued (inferred)" : "queued", durationText(trace.wait[row])]);
