@@ -65,6 +65,7 @@ _FLAGS_OF_STATUS: Final = np.array([_STATUS_FLAGS[status] for status in _STATUSE
 _IS_THIN: Final = np.array([kind in _THIN_KINDS for kind in _KINDS])
 _PLAIN_FAMILIES: Final = np.array([plain_family(kind) for kind in _KINDS], np.uint8)
 _ID_DIGITS: Final = 16
+_SLICES: Final = 2_000
 
 _ROW_PX, _CHROME_PX = 22, 112
 _MIN_HEIGHT_PX, _MAX_HEIGHT_PX = 260, 640
@@ -128,6 +129,7 @@ def encode(
             "zoom": zoom,
             "height": height_px(told.run),
             "live": told.run.status is Status.RUNNING,
+            "peak": told.facts.peak_concurrency,
             "limits": sorted({one.limit for one in told.fan_outs if one.limit is not None}),
             "ids": read.span_id if ids is None else None,
             "names": names.texts,
@@ -307,8 +309,13 @@ def _path_columns(
 
 
 def _step_columns(told: RunAnalysis | RunOutline) -> Mapping[str, Column]:
-    steps = told.concurrency
-    return {
-        "stepAt": moments([step.at_ns for step in steps], told.run.root.start_ns),
-        "stepRunning": integers([step.running for step in steps]),
-    }
+    """Return concurrency over time; of more steps than a screen is wide the means of its slices."""
+    start_ns = told.run.root.start_ns
+    at_ns = moments([step.at_ns for step in told.concurrency], start_ns)
+    running = np.array([step.running for step in told.concurrency], np.int32)
+    if len(at_ns) <= _SLICES:
+        return {"stepAt": at_ns, "stepRunning": integers(running)}
+    area = np.concatenate(([0.0], np.cumsum(running[:-1] * np.diff(at_ns))))
+    edges_ns = np.linspace(at_ns[0], at_ns[-1], _SLICES + 1)
+    means = np.diff(np.interp(edges_ns, at_ns, area)) / np.diff(edges_ns)
+    return {"stepAt": edges_ns, "stepRunning": np.append(means, 0).astype(np.float32)}

@@ -475,7 +475,7 @@ class Painter {
     context.scale(view.ratio, view.ratio);
     const whole = trace.last - trace.first, plot = width - view.margin;
     const x = at => (at - trace.first) / whole * plot;
-    const peak = Math.max(1, most(trace.stepRunning)), y = running => MINI - running / peak * (MINI - 14);
+    const peak = Math.max(1, trace.peak), y = running => MINI - running / peak * (MINI - 14);
     context.beginPath();
     context.moveTo(x(trace.first), MINI);
     for (let step = 0; step < trace.stepAt.length; step++) {
