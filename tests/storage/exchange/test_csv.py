@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longpole.model import SpanError
-from longpole.storage.exchange.columns import RUN_COLUMNS, SPAN_COLUMNS, Column
 from longpole.storage.exchange.csv_out import Table, iso_time, safe_text, write_csv
+from longpole.storage.exchange.exported_tables import RUN_COLUMNS, SPAN_COLUMNS, Column
 from longpole.storage.exchange.parcel import NO_CONTENT, Parcel
 from longpole.storage.exchange.written import Written
 from tests.storage.exchange.packed import packed_demo

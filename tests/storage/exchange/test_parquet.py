@@ -16,7 +16,7 @@ import pytest
 from longpole.model import Run, Usage
 from longpole.model.errors import ExchangeError, MissingExtraError
 from longpole.storage.exchange import parquet as exporter
-from longpole.storage.exchange.columns import (
+from longpole.storage.exchange.exported_tables import (
     RUN_COLUMNS,
     SPAN_COLUMNS,
     Cell,

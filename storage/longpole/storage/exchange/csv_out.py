@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TextIO
 import orjson
 
 from longpole.storage.codec import plain
-from longpole.storage.exchange.columns import (
+from longpole.storage.exchange.exported_tables import (
     RUN_COLUMNS,
     SPAN_COLUMNS,
     Cell,

@@ -22,7 +22,7 @@ from longpole.model.run import FanOutKind, Kind, Order, Role, Run, Span, SpanErr
 from longpole.model.semconv import INPUT_MIME_TYPE, INPUT_VALUE, OUTPUT_MIME_TYPE, OUTPUT_VALUE
 from longpole.model.usage import Usage
 from longpole.storage.codec import plain
-from longpole.storage.exchange.columns import SpanRow, span_rows
+from longpole.storage.exchange.exported_tables import SpanRow, span_rows
 from longpole.storage.exchange.fields import Fields, MisfitError
 from longpole.storage.exchange.opening import BROKEN_GZIP, opened
 from longpole.storage.exchange.parcel import Incoming, Parcel, Refused

@@ -20,7 +20,8 @@ from types import ModuleType
 from typing import Any, BinaryIO, Final
 
 from longpole.model.errors import ExchangeError, MissingExtraError
-from longpole.storage.exchange.columns import (
+from longpole.storage.exchange.csv_out import json_text
+from longpole.storage.exchange.exported_tables import (
     RUN_COLUMNS,
     SPAN_COLUMNS,
     Cell,
@@ -28,7 +29,6 @@ from longpole.storage.exchange.columns import (
     run_row,
     span_rows,
 )
-from longpole.storage.exchange.csv_out import json_text
 from longpole.storage.exchange.parcel import Parcel
 from longpole.storage.exchange.writing import new_file
 from longpole.storage.exchange.written import Written
