@@ -992,4 +992,5 @@ def test_sends_of_a_node_are_each_in_their_own_branch(recording: Recording) -> N
     builder.add_conditional_edges(START, lambda state: sends, ["work"])
     builder.compile().invoke({"text": "x"}, recording.config)
 
-    assert [span.branch for span in spans_named(recording.run(), "work")] == ["0", "1", "2"]
+    # Each is sent from a thread of its own, so that any may start first.
+    assert sorted(span.branch or "" for span in spans_named(recording.run(), "work")) == list("012")

@@ -84,7 +84,11 @@ def store() -> Store:
     return _opened(store_url())
 
 
-@st.cache_resource(show_spinner=False)
+def _close(opened: Store) -> None:
+    opened.close()
+
+
+@st.cache_resource(show_spinner=False, on_release=_close)
 def _opened(url: str) -> Store:
     return open_store(url, mode="read")
 
@@ -151,7 +155,7 @@ def _backlog_worker(url: str) -> BacklogWorker:
     return BacklogWorker()
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(show_spinner=False, on_release=_close)
 def opened_for_writing(url: str) -> Store:
     """Return the store, opened for writing once a process.
 
