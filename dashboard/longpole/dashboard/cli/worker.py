@@ -8,6 +8,7 @@ import secrets
 import signal
 import threading
 import time
+from typing import Final
 
 import click
 
@@ -19,7 +20,22 @@ from longpole.model.errors import SettingsError
 from longpole.storage import open_store
 from longpole.storage.urls import is_clickhouse, is_embedded
 
-_PROCESSES_MOST = 4
+_PROCESSES_MOST: Final = 4
+"""What is started unasked, and may be asked for on any machine."""
+
+
+def _not_too_many(
+    _context: click.Context, _option: click.Parameter, given: int | None
+) -> int | None:
+    # Each has the analysis in memory; more of them than processors only take turns.
+    processors = os.cpu_count() or 1
+    most = max(_PROCESSES_MOST, processors)
+    if given is not None and given > most:
+        raise click.BadParameter(
+            f"{given} are too many for {words.count(processors, 'processor')}, "
+            f"expected {most} at most"
+        )
+    return given
 
 
 @click.command()
@@ -39,7 +55,9 @@ _PROCESSES_MOST = 4
     "--processes",
     type=click.IntRange(min=1),
     metavar="N",
-    help="How many processes compute a backlog.  [default: one a processor, up to 4]",
+    callback=_not_too_many,
+    help="How many processes compute a backlog, at most one a processor, or 4.  "
+    f"[default: one a processor, up to {_PROCESSES_MOST}]",
 )
 @click.option("--print-ddl", is_flag=True, help="Print the statements that make the tables.")
 def worker(
@@ -63,6 +81,7 @@ def worker(
     if not once:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopping.set())
+    processes = _processes_for(store, processes)
     settled = 0
 
     def tell(outcome: Round) -> None:
@@ -79,16 +98,19 @@ def worker(
             clock_ns=time.time_ns,
             pause=lambda: once or stopping.wait(every_s),
             tell=tell,
-            processes=processes or _processes_for(store),
+            processes=processes,
             is_over=stopping.is_set,
         )
     if not as_json:
         click.echo(f"{words.count(settled, 'run')} settled.")
 
 
-def _processes_for(url: str) -> int:
-    # The engine of an embedded store lets no second process in.
-    return 1 if is_embedded(url) else min(_PROCESSES_MOST, os.cpu_count() or 1)
+def _processes_for(url: str, asked: int | None) -> int:
+    if not is_embedded(url):
+        return asked or min(_PROCESSES_MOST, os.cpu_count() or 1)
+    if asked is not None and asked > 1:
+        raise SettingsError(f"store {url!r} lets no second process in; leave --processes away")
+    return 1
 
 
 def _tell(outcome: Round, *, as_json: bool) -> None:
