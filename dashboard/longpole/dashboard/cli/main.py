@@ -27,6 +27,7 @@ from longpole.dashboard.cli.reprice import reprice
 from longpole.dashboard.cli.runs import runs
 from longpole.dashboard.cli.serve import serve
 from longpole.dashboard.cli.show import show
+from longpole.dashboard.cli.terminal import use_plain_signs
 from longpole.dashboard.cli.what_if import what_if
 from longpole.dashboard.cli.worker import worker
 from longpole.model.errors import LongpoleError, PointedError, SettingsError
@@ -49,7 +50,12 @@ class _Misuse(_Problem):
 
 
 class _Commands(click.Group):
-    """A group whose commands may raise Longpole's errors."""
+    """A group whose commands may raise Longpole's errors, on any terminal."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Make the terminal ready, then do what the command line says."""
+        use_plain_signs()
+        return super().main(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""

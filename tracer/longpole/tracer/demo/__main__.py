@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -23,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 when every scene went as it should (some are meant to end in an error), 1 when the
         store did not take everything in time.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal of an older encoding lacks signs that a scene may say.
+        sys.stdout.reconfigure(errors="replace")
     options = _parser().parse_args(arguments)
     try:
         handler = LongpoleHandler(options.store)
