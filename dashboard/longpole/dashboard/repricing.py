@@ -82,7 +82,7 @@ def reprice(
     """Price these runs anew and keep the result.
 
     Args:
-        store: open for writing where `saves` is set.
+        store: open for changing where `saves` is set.
         run_ids: whole ids.
         book: the prices in force.
         now_ns: when a run that is still going is looked at.
@@ -110,7 +110,7 @@ def reprice(
             store.save_summaries(waiting)
             waiting = []
         advance()
-    if saves:
+    if saves and waiting:
         store.save_summaries(waiting)
     return Repricing(
         runs=len(run_ids),

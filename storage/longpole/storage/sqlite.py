@@ -365,7 +365,7 @@ class SqliteStore:
     @contextlib.contextmanager
     def _committing(self) -> Iterator[Connection]:
         self._check_open()
-        if self._mode != "write":
+        if self._mode == "read":
             raise StoreUnavailableError(
                 f"store {self.url!r} was opened for reading; open it with mode='write'"
             )

@@ -414,4 +414,6 @@ class Store(Protocol):
         ...
 
 
-OpenMode = Literal["read", "write"]
+OpenMode = Literal["read", "change", "write"]
+"""What a store is opened for: `change` may write, but makes no file that is not there, so that a
+name that is mistyped leaves nothing behind; `write` makes what is missing."""

@@ -40,7 +40,7 @@ class _Size(click.ParamType[int]):
         return int(float(found[1]) * step**power)
 
 
-@click.command()
+@click.command(short_help="Delete runs and give their space back.")
 @store_option
 @json_option
 @click.option("--older-than", metavar="AGE", help="Runs that started before: 30d, 12h, 2026-11-24.")
@@ -74,7 +74,7 @@ def prune(
         where=parsed_filter(filter_text),
         most_bytes=most_bytes,
     )
-    opened = open_store(store, mode="read" if dry_run else "write")
+    opened = open_store(store, mode="read" if dry_run else "change")
     with contextlib.closing(opened):
         planned = plan(opened, keep)
         if dry_run or not planned.runs:

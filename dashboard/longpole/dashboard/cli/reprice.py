@@ -15,10 +15,9 @@ from longpole.dashboard import words
 from longpole.dashboard.cli.options import json_option, parsed_filter, store_option, write_json
 from longpole.dashboard.cli.table import column, table
 from longpole.dashboard.cli.terminal import console
-from longpole.dashboard.prices import price_book
+from longpole.dashboard.prices import price_book, prices_path
 from longpole.dashboard.repricing import Repriced, Repricing
 from longpole.dashboard.repricing import reprice as reprice_runs
-from longpole.model.settings import LONGPOLE_PRICES
 from longpole.storage import RunQuery, open_store
 
 _Row = tuple[tuple[str | None, str | None], Repriced]
@@ -37,7 +36,7 @@ def reprice(store: str, as_json: bool, words_of_filter: tuple[str, ...], dry_run
     """
     query = RunQuery(where=parsed_filter(" ".join(words_of_filter)))
     book = price_book()
-    opened = open_store(store, mode="read" if dry_run else "write")
+    opened = open_store(store, mode="read" if dry_run else "change")
     with contextlib.closing(opened), Progress(console=Console(stderr=True), transient=True) as bar:
         run_ids = opened.run_ids(query)
         task = bar.add_task("pricing", total=len(run_ids))
@@ -72,12 +71,10 @@ def _print(outcome: Repricing, out: Console, *, dry_run: bool) -> None:
         out.print(f"{words.count(outcome.unreadable_runs, 'run')} could not be read.")
     rows = [(key, one) for key, one in outcome.models.items() if one.calls]
     rows.sort(key=lambda row: -abs(row[1].after_usd - row[1].before_usd))
-    for line in table(_columns(rows), out.width):
+    for line in table(_columns(rows), out.width) if rows else ():
         out.print(line, no_wrap=True, overflow="crop")
     if total.unpriced_after:
-        out.print(
-            Text(f"Prices of your own go into a file that {LONGPOLE_PRICES} names.", style="dim")
-        )
+        out.print(Text(f"Prices of your own go into {prices_path()}: docs/prices.md", style="dim"))
 
 
 def _columns(rows: list[_Row]) -> list[Any]:

@@ -89,7 +89,7 @@ class ClickHouseStore:
         Raises:
             StoreError: the server does not answer, or the tables cannot be used.
         """
-        self._layout = set_up(self._database, makes=self._mode == "write")
+        self._layout = set_up(self._database, makes=self._mode != "read")
         self._outbox.take_in(_FIRST_TAKE_IN_S)
 
     @property
@@ -366,7 +366,7 @@ class ClickHouseStore:
         return layout
 
     def _check_writable(self) -> None:
-        if self._mode != "write":
+        if self._mode == "read":
             raise StoreUnavailableError(
                 f"store {self._database.address.shown!r} was opened for reading; "
                 "open it with mode='write'"

@@ -61,7 +61,7 @@ class Exporting:
     """One export from the command line: its store, its destination, and what was asked for.
 
     Args:
-        store: open for writing.
+        store: open for changing, for a dry run for reading.
         destination: where to.
         chosen: which runs.
         leaving: what of them may leave.

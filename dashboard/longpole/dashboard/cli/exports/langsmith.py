@@ -69,7 +69,7 @@ def langsmith(
     )
     for name, why in ignored_variables(os.environ).items():
         click.echo(f"note: {name} is set and does not count here; {why}", err=True)
-    opened = open_store(store, mode="write")
+    opened = open_store(store, mode="read" if dry_run else "change")
     session = NotingSession()
     try:
         with quiet_client():

@@ -53,7 +53,7 @@ def otlp(
     from longpole.storage.exchange.otlp_destination import Otlp
     from longpole.storage.exchange.otlp_send import OtlpSender
 
-    opened = open_store(store, mode="write")
+    opened = open_store(store, mode="read" if dry_run else "change")
     session = requests.Session()
     try:
         sender = OtlpSender(endpoint, _headers(headers), session=session, sleep=time.sleep)
