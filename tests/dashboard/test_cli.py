@@ -468,3 +468,57 @@ def test_show_tells_a_limit_that_is_ignored_and_a_result_that_is_another_rows(
     assert "no limit; limit 1 was asked for and is ignored" in shown
     (fan_out,) = as_json("show", parallel.run_id, store=path)["fan_outs"]
     assert (fan_out["limit"], fan_out["limit_ignored"]) == (None, 1)
+
+
+def test_the_list_of_commands_says_whole_sentences() -> None:
+    told = CliRunner().invoke(main, ["--help"], terminal_width=80).stdout
+
+    lines = told.split("Commands:\n")[1].splitlines()
+    assert isinstance(main, Group)
+    assert len(lines) == len(main.commands)
+    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+
+
+def test_more_processes_than_processors_are_refused() -> None:
+    most = max(4, os.cpu_count() or 1)
+    result = longpole("worker", "--once", "--processes", str(most + 1))
+
+    assert result.exit_code == 2
+    assert f"{most + 1} are too many" in result.stderr
+    assert f"expected {most} at most" in result.stderr
+
+
+def test_an_embedded_store_refuses_several_processes(tmp_path: Path) -> None:
+    result = longpole("worker", "--once", "--processes", "2", store=f"chdb:///{tmp_path}/lake")
+
+    assert result.exit_code == 2
+    assert "lets no second process in" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("encoding", "good", "bad"), [("ascii", "+", "x"), ("latin-1", "+", "x"), ("utf-8", "✓", "✗")]
+)
+def test_what_went_well_and_what_did_not_differ_on_every_terminal(
+    store: Path, encoding: str, good: str, bad: str
+) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "longpole.dashboard.cli", "runs", "--store", str(store)],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=True,
+    ).stdout.decode(encoding)
+
+    assert f"{good} ok" in told
+    assert f"{bad} error" in told
+
+
+def test_the_demo_can_be_told_in_ascii(tmp_path: Path) -> None:
+    demo = [sys.executable, "-m", "longpole.tracer.demo", "--store", str(tmp_path / "demo.db")]
+    told = subprocess.run(
+        [*demo, "--speed", "200", "--only", "failing-branch"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=True,
+    )
+
+    assert b"failed, as it should" in told.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
@@ -16,8 +17,11 @@ from langchain_core.runnables import RunnableLambda
 from longpole.analysis.assumptions import Assumption
 from longpole.analysis.change_text import VERBS, parse_change
 from longpole.dashboard.cli.main import main
+from longpole.storage import Recorder, open_store
+from longpole.storage.run_events import events_from_run
 from longpole.tracer import LongpoleHandler
 from tests.dashboard.contract import check_document
+from tests.small_runs import bare_run
 from tests.tracer.chains import failing_times, model, step
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "what-if.md").read_text()
@@ -98,6 +102,20 @@ def test_several_runs_are_answered_one_by_one_and_together(recorded_demo: Path) 
     assert together["delta_low_ns"] <= together["mean_delta_ns"] <= together["delta_high_ns"]
     assert all(run["after"] is None for run in document["runs"])
     _check_keys(document)
+
+
+def test_an_answer_that_takes_nothing_for_granted_says_nothing_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "bare.db"
+    with contextlib.closing(open_store(str(path), mode="write")) as store:
+        for number in range(2):
+            events = events_from_run(bare_run(number, 10**18 + number))
+            store.write(Recorder(recorder_id="a" * 16, pid=1, host="here"), events)
+
+    result = longpole("--filter", "wall>0s", "--change", "*:faster=2", store=path)
+
+    assert "in the middle of 2 runs" in result.stdout
+    assert "order: " in result.stdout
+    assert "takes for granted" not in result.stdout
 
 
 def test_several_runs_are_told_in_words(recorded_demo: Path) -> None:

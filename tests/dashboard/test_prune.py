@@ -220,3 +220,15 @@ def test_of_an_empty_store_there_is_no_backup(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "holds nothing yet" in result.output
     assert not (tmp_path / "copy.db").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["prune", "--older-than", "1d"], ["reprice"], ["export", "otlp"], ["backup", "copy"]],
+)
+def test_a_store_that_is_not_there_is_not_made_to_be_changed(
+    tmp_path: Path, command: list[str]
+) -> None:
+    _longpole(*command, store=tmp_path / "mistyped.db")
+
+    assert not list(tmp_path.iterdir())

@@ -188,7 +188,8 @@ def test_a_taken_port_is_an_error_with_a_way_out(
         port = taken.getsockname()[1]
         assert main(["--store", str(tmp_path / "runs.db"), "--port", str(port)]) == 1
 
-    assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"cannot listen on 127.0.0.1:{port}: Address already in use; name another" in said
 
 
 def test_a_file_that_is_no_store_is_left_as_it_is(

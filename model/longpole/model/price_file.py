@@ -132,8 +132,11 @@ def read_prices(path: Path) -> tuple[PriceRule, ...]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the price file {str(path)!r} cannot be read: {error}") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise SettingsError(f"the price file {str(path)!r} cannot be read: {reason}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"the price file {str(path)!r} is no text: {error}") from error
     return parse_prices(text, name=str(path))
 
 

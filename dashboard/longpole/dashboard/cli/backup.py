@@ -12,7 +12,7 @@ from longpole.dashboard.cli.options import json_option, store_option, write_json
 from longpole.storage import open_store
 
 
-@click.command()
+@click.command(short_help="Copy the store into a new file.")
 @store_option
 @json_option
 @click.argument("target", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))

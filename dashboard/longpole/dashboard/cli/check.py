@@ -84,8 +84,11 @@ def check(
 def _read(file: Path) -> tuple[Budget, ...]:
     try:
         text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the budget file {str(file)!r} cannot be read: {error}") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise SettingsError(f"the budget file {str(file)!r} cannot be read: {reason}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"the budget file {str(file)!r} is no text: {error}") from error
     return parse_budgets(text, name=str(file))
 
 
@@ -198,4 +201,5 @@ def _write_junit(judged: Sequence[Judgement], path: Path) -> None:
     try:
         document.write(path, encoding="utf-8", xml_declaration=True)
     except OSError as error:
-        raise SettingsError(f"{str(path)!r} cannot be written: {error}") from error
+        reason = error.strerror or error
+        raise SettingsError(f"{str(path)!r} cannot be written: {reason}") from error

@@ -33,7 +33,7 @@ from longpole.storage import open_store
 _ROWS_SHOWN: Final = 20
 
 
-@click.command()
+@click.command(short_help="Compare two runs, or two sets of runs.")
 @click.argument("before", required=False)
 @click.argument("after", required=False)
 @store_option

@@ -15,7 +15,7 @@ from longpole.dashboard.words import plain
 _NEXT: Final = "Look at them with: longpole runs, longpole show last, longpole dashboard"
 
 
-@click.command()
+@click.command(short_help="Record the demo's runs and look at them.")
 @store_option
 @json_option
 @click.option("--record-only", is_flag=True, help="End after recording.")

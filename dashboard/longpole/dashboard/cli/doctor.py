@@ -23,7 +23,7 @@ _MARKS = {
 _SUBJECT_WIDTH = 14
 
 
-@click.command()
+@click.command(short_help="Look for what is wrong with a set-up.")
 @store_option
 @json_option
 @click.option("--thorough", is_flag=True, help="Read every page of the store.")

@@ -11,7 +11,7 @@ from longpole.dashboard.cli.options import json_option, store_option
 from longpole.model.errors import MissingExtraError
 
 
-@click.command()
+@click.command(short_help="Serve coding agents (Model Context Protocol).")
 @store_option
 @json_option
 def mcp(store: str, as_json: bool) -> None:

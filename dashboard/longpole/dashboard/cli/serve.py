@@ -15,7 +15,7 @@ from longpole.model.settings import LONGPOLE_TOKEN
 _MIB = click.IntRange(1, 1 << 20)
 
 
-@click.command()
+@click.command(short_help="Receive OpenTelemetry traces (OTLP/HTTP).")
 @store_option
 @json_option
 @click.option(

@@ -67,7 +67,8 @@ def print_answer(answer: SetWhatIf, out: Console) -> None:
     for note in answer.notes:
         _print_item("note: ", words.plain(note), out, style="yellow")
     out.print(Text(trusted(answer.trust), style="dim"))
-    out.print(Text("takes for granted:", style="dim"))
+    if answer.assumptions:
+        out.print(Text("takes for granted:", style="dim"))
     for one in answer.assumptions:
         _print_item(f"  {one.name} ", one.value, out, style="dim")
 

@@ -163,8 +163,10 @@ def _listening(host: str, port: int) -> socket.socket:
     except socket.gaierror as error:
         raise AddressError(f"--host {host!r} is no address: {error.strerror}") from error
     except OSError as error:
+        # `create_server` writes the address behind the reason.
+        reason = os.strerror(error.errno) if error.errno else error
         raise PortTakenError(
-            f"cannot listen on {host}:{port}: {error.strerror}; "
+            f"cannot listen on {host}:{port}: {reason}; "
             "name another port with --port, 0 takes a free one"
         ) from error
 
