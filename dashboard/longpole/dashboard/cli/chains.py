@@ -16,7 +16,14 @@ from longpole.analysis.criticality import criticality
 from longpole.analysis.many import Aggregate, aggregate, by_chain
 from longpole.dashboard import words
 from longpole.dashboard.cli.chain import print_chain
-from longpole.dashboard.cli.options import json_option, parsed_filter, store_option, write_json
+from longpole.dashboard.cli.options import (
+    filter_option,
+    json_option,
+    newest_option,
+    parsed_filter,
+    store_option,
+    write_json,
+)
 from longpole.dashboard.cli.table import Column, column, table
 from longpole.dashboard.cli.terminal import console
 from longpole.dashboard.many_documents import chain_document, chains_document
@@ -34,20 +41,8 @@ _WORTH_SAYING: Final = 0.0005
 @click.argument("name", required=False)
 @store_option
 @json_option
-@click.option(
-    "--filter",
-    "filter_text",
-    default="",
-    metavar="FILTER",
-    help="Only runs that match: 'since:7d tag:prod', as in `longpole runs`.",
-)
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 1_000_000),
-    default=1_000,
-    show_default=True,
-    help="How many runs are looked at, the newest first.",
-)
+@filter_option("Only runs that match: 'since:7d tag:prod', as in `longpole runs`.")
+@newest_option()
 @click.option("--all", "whole", is_flag=True, help="Leave out nothing of one chain.")
 def chains(
     name: str | None, store: str, as_json: bool, filter_text: str, limit: int, whole: bool

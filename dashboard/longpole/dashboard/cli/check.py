@@ -19,7 +19,14 @@ from longpole.analysis.budgets import Amount, Budget, Judgement, Unit, judge
 from longpole.analysis.many import by_chain
 from longpole.analysis.sample import RunSample
 from longpole.dashboard import words
-from longpole.dashboard.cli.options import json_option, parsed_filter, store_option, write_json
+from longpole.dashboard.cli.options import (
+    filter_option,
+    json_option,
+    newest_option,
+    parsed_filter,
+    store_option,
+    write_json,
+)
 from longpole.dashboard.cli.table import Column, column, table
 from longpole.dashboard.cli.terminal import console
 from longpole.dashboard.prices import price_book
@@ -32,14 +39,8 @@ from longpole.storage import RunQuery, open_store
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @store_option
 @json_option
-@click.option("--filter", "filter_text", default="", metavar="FILTER", help="Only such runs.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 1_000_000),
-    default=1_000,
-    show_default=True,
-    help="How many runs are looked at, the newest first.",
-)
+@filter_option("Only such runs.")
+@newest_option()
 @click.option(
     "--junit",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -14,7 +14,13 @@ from longpole.analysis.compare import Pair, RunComparison
 from longpole.analysis.compare import compare as compare_runs
 from longpole.dashboard import words
 from longpole.dashboard.cli.compare_sets import compare_two_sets
-from longpole.dashboard.cli.options import json_option, parsed_filter, store_option, write_json
+from longpole.dashboard.cli.options import (
+    json_option,
+    newest_option,
+    parsed_filter,
+    store_option,
+    write_json,
+)
 from longpole.dashboard.cli.table import column, table
 from longpole.dashboard.cli.terminal import console
 from longpole.dashboard.difference import (
@@ -46,13 +52,7 @@ _ROWS_SHOWN: Final = 20
     help="Compare sets: the runs before, 'name:panel until:2d', as in `longpole runs`.",
 )
 @click.option("--after", "filter_after", metavar="FILTER", help="And the runs after.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 1_000_000),
-    default=1_000,
-    show_default=True,
-    help="Of sets, how many runs are looked at on each side, the newest first.",
-)
+@newest_option(told="Of sets, how many runs are looked at on each side, the newest first.")
 def compare(
     before: str | None,
     after: str | None,

@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import click
 
-from longpole.dashboard.cli.options import json_option, store_option
+from longpole.dashboard.cli.options import filter_option, json_option, newest_option, store_option
 
 
 @click.command()
 @click.argument("name", required=False)
 @store_option
 @json_option
-@click.option(
-    "--filter",
-    "filter_text",
-    default="",
-    metavar="FILTER",
-    help="Only runs that match: 'since:7d tag:prod', as in `longpole runs`.",
-)
-@click.option(
-    "--runs",
-    "runs",
-    type=click.IntRange(1, 1_000_000),
-    default=1_000,
-    show_default=True,
-    help="How many runs are looked at, the newest first.",
-)
+@filter_option("Only runs that match: 'since:7d tag:prod', as in `longpole runs`.")
+@newest_option("--runs")
 @click.option(
     "--limit",
     type=click.IntRange(1, 10_000),

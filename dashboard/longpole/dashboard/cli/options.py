@@ -37,6 +37,20 @@ def json_option(command: Command) -> Command:
     )(command)
 
 
+def filter_option(told: str) -> Callable[[Command], Command]:
+    """Return what adds `--filter FILTER`, told so; the command gets the text as `filter_text`."""
+    return click.option("--filter", "filter_text", default="", metavar="FILTER", help=told)
+
+
+def newest_option(
+    name: str = "--limit", told: str = "How many runs are looked at, the newest first."
+) -> Callable[[Command], Command]:
+    """Return what adds the option that bounds how many of the newest runs a command looks at."""
+    return click.option(
+        name, type=click.IntRange(1, 1_000_000), default=1_000, show_default=True, help=told
+    )
+
+
 def parsed_filter(text: str) -> Filter | None:
     """Return what a filter on the command line means; `None` when it is empty.
 

@@ -13,7 +13,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from longpole.dashboard import words
-from longpole.dashboard.cli.options import json_option, parsed_filter, store_option, write_json
+from longpole.dashboard.cli.options import (
+    filter_option,
+    json_option,
+    parsed_filter,
+    store_option,
+    write_json,
+)
 from longpole.dashboard.pruning import Keep, Pruned, plan
 from longpole.dashboard.pruning import prune as prune_runs
 from longpole.model.errors import SettingsError
@@ -47,7 +53,7 @@ class _Size(click.ParamType[int]):
 @click.option(
     "--max-size", "most_bytes", type=_Size(), help="The oldest runs, until the store fits: 2GB."
 )
-@click.option("--filter", "filter_text", default="", metavar="FILTER", help="Only such runs.")
+@filter_option("Only such runs.")
 @click.option("--content-only", is_flag=True, help="Only inputs and outputs; runs and costs stay.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from longpole.dashboard.cli.options import json_option, parsed_filter, store_option
+from longpole.dashboard.cli.options import filter_option, json_option, parsed_filter, store_option
 
 
 @click.command("what-if")
@@ -18,13 +18,7 @@ from longpole.dashboard.cli.options import json_option, parsed_filter, store_opt
     multiple=True,
     help="What is different: TARGET:VERB=VALUE; may be given several times.",
 )
-@click.option(
-    "--filter",
-    "filter_text",
-    default="",
-    metavar="FILTER",
-    help="Ask about the newest runs that match, as in `longpole runs`.",
-)
+@filter_option("Ask about the newest runs that match, as in `longpole runs`.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 10_000),

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from longpole.dashboard.cli.options import parsed_filter
+from longpole.dashboard.cli.options import filter_option, parsed_filter
 from longpole.model.run import Status
 from longpole.storage import RunQuery, Store
 from longpole.storage.moments import moment_ns
@@ -53,13 +53,7 @@ def selection_options(command: Command) -> Command:
     for add in reversed(
         (
             click.argument("references", metavar="[RUN]...", nargs=-1),
-            click.option(
-                "--filter",
-                "filter_text",
-                default="",
-                metavar="FILTER",
-                help="Only runs that match: 'status:error wall>2s', as in `longpole runs`.",
-            ),
+            filter_option("Only runs that match: 'status:error wall>2s', as in `longpole runs`."),
             click.option("--since", callback=_moment, metavar="WHEN", help="Started since: 2h, …"),
             click.option("--until", callback=_moment, metavar="WHEN", help="Started before."),
             click.option("--name", help="Only runs of this chain."),
