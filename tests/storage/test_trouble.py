@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from longpole.model.errors import (
+    MissingExtraError,
     NewerSchemaError,
     NotAStoreError,
     SettingsError,
@@ -20,6 +22,7 @@ from longpole.model.errors import (
 )
 from longpole.model.run import Status
 from longpole.storage import Recorder, RunQuery, SpanEnd, SpanStart, open_store
+from longpole.storage.database import store_error
 from longpole.storage.recording import Recording
 from longpole.storage.spool import spool_files, spool_folder
 from longpole.storage.writer import Writer
@@ -284,3 +287,37 @@ def test_a_lock_that_a_stopped_thread_has_does_not_hold_up_the_end(
     may_go.set()
     stopped.join()
     assert recording.counts().events_seen == 0
+
+
+def _of_sqlite(name: str) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = name
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        _of_sqlite("SQLITE_FULL"),
+        # What SQLite says where its shared memory finds no room.
+        _of_sqlite("SQLITE_IOERR_SHMSIZE"),
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+    ],
+    ids=str,
+)
+def test_a_full_disk_is_told_as_one(error: Exception) -> None:
+    assert str(store_error(error, Path("runs.db"))) == (
+        "no space left to write 'runs.db'; make room on the disk"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "extra"), [("clickhouse://here/otel", "clickhouse"), ("chdb:///nowhere", "chdb")]
+)
+def test_a_store_whose_packages_are_missing_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, url: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "clickhouse_connect", None)
+
+    with pytest.raises(MissingExtraError, match=rf"pip install 'longpole\[{extra}\]'"):
+        open_store(url)

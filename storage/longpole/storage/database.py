@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import stat
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 else:
     sqlite3 = sqlite_library()
-
-SQLITE_VERSION: Final[str] = sqlite3.sqlite_version
 
 _MISUSES: Final = (
     sqlite3.DataError,
@@ -71,7 +70,9 @@ def store_error(error: BaseException, path: Path) -> StoreError:
         return StoreUnavailableError(
             f"{str(path)!r} is locked by another process; try again when that is done"
         )
-    if name == "SQLITE_FULL":
+    # The shared memory beside the file cannot grow either where a disk is full.
+    is_full = name in {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"}
+    if is_full or getattr(error, "errno", None) == errno.ENOSPC:
         return StoreUnavailableError(f"no space left to write {str(path)!r}; make room on the disk")
     detail = f"{name}: {error}" if name else str(error)
     return StoreUnavailableError(f"{str(path)!r} cannot be used here and now: {detail}")

@@ -211,7 +211,8 @@ def open_client(address: Address) -> Any:
     try:
         import clickhouse_connect
     except ImportError as error:
-        raise MissingExtraError("a ClickHouse store", "clickhouse-connect", "clickhouse") from error
+        extra = "clickhouse" if address.folder is None else "chdb"
+        raise MissingExtraError("a ClickHouse store", "clickhouse-connect", extra) from error
     if address.folder is not None:
         return _open_chdb(address, clickhouse_connect)
     return clickhouse_connect.get_client(
