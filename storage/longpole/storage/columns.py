@@ -249,11 +249,10 @@ _OF_CONTENT: Final = (
     (semconv.OUTPUT_VALUE, "output_value"),
     (semconv.OUTPUT_MIME_TYPE, "output_mime_type"),
 )
-CONTENT_COLUMNS: Final = tuple(column for _, column in _OF_CONTENT)
 
 
 def content_from(attributes: Mapping[str, Any]) -> dict[str, str]:
-    """Return those of `CONTENT_COLUMNS` that the attributes tell."""
+    """Return those columns of a span's content that the attributes tell."""
     content: dict[str, str] = {}
     for key, column in _OF_CONTENT:
         text = _text(attributes.get(key))

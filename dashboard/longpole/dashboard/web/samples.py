@@ -80,10 +80,6 @@ class Question:
     newest: int
     token: int
 
-    def of_chain(self, name: str) -> Question:
-        """Return the same question about one chain."""
-        return replace(self, query=replace(self.query, name=name))
-
 
 # --- samples ----------------------------------------------------------------------------------
 

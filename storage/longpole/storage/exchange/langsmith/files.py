@@ -54,11 +54,6 @@ def events_of_runs(runs: Iterable[Json]) -> Iterator[Incoming]:
         yield from events_of_trace(members, f"trace {trace_id}")
 
 
-def looks_like_runs(document: object) -> bool:
-    """Whether a JSON document is a run of LangSmith, or holds some."""
-    return any(True for _ in _runs_in(document))
-
-
 def _runs_in(document: object) -> Iterator[Json]:
     """Yield the runs in a document, those nested below others too."""
     waiting: list[tuple[object, str | None]] = [(document, None)]
