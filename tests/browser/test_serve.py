@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import signal
 import socket
@@ -11,8 +12,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Error, expect
 
-from tests.browser.conftest import Server, serving
+from tests.browser.conftest import OpenPage, Server, serving
 from tests.browser.recording import new_store_url
 
 
@@ -42,6 +44,33 @@ def test_the_first_paint_is_ours_and_dark_for_a_dark_system(tmp_path: Path, take
         assert b'<meta name="color-scheme" content="light dark" />' in page
         assert page.rstrip().endswith(b"</html>")
         assert int(answer.headers["content-length"]) == len(page)
+
+
+_ASKED_FOR_CHARTS = """() => performance.getEntriesByType("resource")
+    .some(one => one.name.includes("PlotlyChart"))"""
+
+
+@pytest.mark.browser
+def test_what_draws_charts_is_loaded_while_a_page_without_any_is_looked_at(
+    server: Server, open_page: OpenPage
+) -> None:
+    page = open_page(server, "/runs")
+
+    page.wait_for_function(_ASKED_FOR_CHARTS)
+    expect(page.locator(".lt tbody tr").first).to_be_visible()
+
+
+@pytest.mark.browser
+def test_that_it_cannot_be_loaded_ahead_is_no_trouble(server: Server, browser: Browser) -> None:
+    with contextlib.closing(browser.new_context()) as context:
+        page, errors = context.new_page(), list[Error]()
+        page.on("pageerror", lambda error: errors.append(error))
+        page.route("**/PlotlyChart*", lambda route: route.abort())
+        with page.expect_event("requestfailed"):
+            page.goto(f"{server.address}/runs")
+        expect(page.locator(".lt tbody tr").first).to_be_visible()
+
+        assert errors == []
 
 
 def _status_of_a_socket(address: str, host: str) -> int:

@@ -10,29 +10,32 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from pathlib import Path
+from collections.abc import Iterable
 
-import streamlit
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from longpole.dashboard.web.preloading import PRELOAD_SCRIPT, streamlit_files
 
-def _inline_script_hashes(page: str) -> list[str]:
-    """Return the sources that allow exactly the scripts that stand in Streamlit's own page."""
-    scripts = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+
+def _allowed(scripts: Iterable[str]) -> list[str]:
+    """Return the sources that allow exactly these inline scripts."""
     digests = [hashlib.sha256(script.encode()).digest() for script in scripts]
     return [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
 
 
-def _streamlit_page() -> str:
-    path = Path(streamlit.__file__).parent / "static" / "index.html"
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+def _inline_scripts() -> list[str]:
+    """Return the scripts that stand in Streamlit's own page, and ours."""
+    path = streamlit_files() / "index.html"
+    page = path.read_text(encoding="utf-8") if path.is_file() else ""
+    theirs: list[str] = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    return [*theirs, PRELOAD_SCRIPT]
 
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'self'",
-        " ".join(("script-src 'self' blob:", *_inline_script_hashes(_streamlit_page()))),
+        " ".join(("script-src 'self' blob:", *_allowed(_inline_scripts()))),
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "font-src 'self' data:",

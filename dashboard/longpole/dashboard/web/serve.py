@@ -26,6 +26,7 @@ from starlette.middleware import Middleware
 
 from longpole.dashboard.web.first_paint import FirstPaint
 from longpole.dashboard.web.headers import SecurityHeaders
+from longpole.dashboard.web.preloading import PRELOAD_SCRIPT
 from longpole.model.errors import LongpoleError, PortTakenError, SettingsError
 from longpole.model.settings import LONGPOLE_STORE, read_settings
 from longpole.storage.urls import check_url, shown_url
@@ -138,7 +139,10 @@ def _serve(store_url: str, port: int, *, opens_browser: bool, as_json: bool) -> 
         lifespan=_announcement(
             store_url, port, started, opens_browser=opens_browser, as_json=as_json
         ),
-        middleware=[Middleware(SecurityHeaders), Middleware(FirstPaint)],
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(FirstPaint, script=PRELOAD_SCRIPT),
+        ],
         on_script_error=_show_error,
     )
     # Streamlit reads .streamlit/config.toml beside the script named here.
