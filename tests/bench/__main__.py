@@ -1,7 +1,7 @@
 """`python -m tests.bench [NAME …]`: run the named benches, or all but those with a long set-up.
 
 `--keep FOLDER` is where `browser` makes its store, and finds it the next time; `--only PART` has it
-measure one part of what it does.
+measure one part of what it does, `--spans N` on a store of exactly so many spans.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--keep", type=Path, metavar="FOLDER")
     parser.add_argument("--only", choices=browser.PARTS)
+    parser.add_argument("--spans", type=int, metavar="N")
     options = parser.parse_args()
     names = options.names or [name for name in BENCHES if name not in ONLY_BY_NAME]
     unknown = [name for name in names if name not in BENCHES]
@@ -63,7 +64,7 @@ def main() -> int:
         return 2
     for name in names:
         if name == "browser":
-            browser.main(options.keep, options.only)
+            browser.main(options.keep, options.only, options.spans)
         else:
             BENCHES[name]()
     return 0

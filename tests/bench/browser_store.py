@@ -1,7 +1,8 @@
 """The store that `browser` looks at: a million spans in small runs, and some runs of many spans.
 
-In: a folder. Out: a `Subject`, from what lies there already if it was made by the same drawing.
-The large runs are older than all others, so that no page about the newest runs meets them.
+In: a folder, and how many spans there are to be if it matters. Out: a `Subject`, from what lies
+there already if it was made by the same drawing. The large runs are older than all others, so that
+no page about the newest runs meets them.
 """
 
 from __future__ import annotations
@@ -32,16 +33,19 @@ from longpole.model import (
 from longpole.model.pricing import PriceBook
 from longpole.storage import Recorder, open_store
 from longpole.storage.run_events import events_from_run
-from tests.large_store import make_large_store
+from tests.large_store import drawn_runs, make_large_store
 
 RUNS: Final = 200_000
 SIZES: Final = {100: 9, 1_000: 9, 10_000: 6, 100_000: 4}
 """How many large runs there are of each number of spans."""
+COUNTED_SIZES: Final = {100: 9, 1_000: 9}
+"""The same of a store of a given number of spans, nearly all of which are in small runs."""
+_TEMPLATES: Final = 500
 _MS: Final = 1_000_000
 _DAY_NS: Final = 86_400 * 1_000 * _MS
 _PER_ITEM: Final = 4
 _PLACES: Final = 16
-_FILE, _NOTE = "large.db", "large.json"
+_FILE: Final = "large"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +67,18 @@ class Subject:
         return f"sqlite:///{self.path}"
 
 
-def subject_in(folder: Path) -> Subject:
-    """Return the store of a folder, made when it is not there yet: that takes a minute."""
-    path, note = folder / _FILE, folder / _NOTE
+def subject_in(folder: Path, spans: int | None = None) -> Subject:
+    """Return the store of a folder, made when it is not there yet: that takes a minute.
+
+    Args:
+        folder: where the store is, or is to be.
+        spans: how many spans there are to be; `None` for 200,000 small runs and all large ones.
+    """
+    name = _FILE if spans is None else f"{_FILE}-{spans}"
+    path, note = folder / f"{name}.db", folder / f"{name}.json"
     if not note.is_file():
         path.unlink(missing_ok=True)
-        note.write_bytes(orjson.dumps(_made(path)))
+        note.write_bytes(orjson.dumps(_made(path, spans)))
     told = orjson.loads(note.read_bytes())
     return Subject(
         path=path,
@@ -78,21 +88,38 @@ def subject_in(folder: Path) -> Subject:
     )
 
 
-def _made(path: Path) -> dict[str, object]:
+def _made(path: Path, spans: int | None) -> dict[str, object]:
     now_ns = time.time_ns()
-    make_large_store(path, runs=RUNS, now_ns=now_ns)
+    sizes = SIZES if spans is None else COUNTED_SIZES
+    runs, left = (RUNS, 0) if spans is None else _small_runs(spans, now_ns)
+    make_large_store(path, runs=runs, now_ns=now_ns, templates=_TEMPLATES)
     store = open_store(str(path), mode="write")
     recorder = Recorder(recorder_id="e" * 16, pid=1, host="bench")
     large: dict[str, list[str]] = {}
-    for size, count in SIZES.items():
+    for size, count in sizes.items():
         for number in range(count):
             run = wide_run(size, number=number, start_ns=now_ns - 400 * _DAY_NS)
             store.write(recorder, events_from_run(run))
             large.setdefault(str(size), []).append(run.run_id)
-    settle(store, book=PriceBook(), now_ns=now_ns, limit=sum(SIZES.values()))
+    if left:
+        rest = wide_run(left, number=0, start_ns=now_ns - 500 * _DAY_NS)
+        store.write(recorder, events_from_run(rest))
+    settle(store, book=PriceBook(), now_ns=now_ns, limit=sum(sizes.values()) + 1)
     state = store.state()
     store.close()
+    if spans is not None and state.spans != spans:
+        raise SystemExit(f"the store has {state.spans:,} spans instead of {spans:,}")
     return {"runs": state.runs, "spans": state.spans, "large": large}
+
+
+def _small_runs(spans: int, now_ns: int) -> tuple[int, int]:
+    """Return how many small runs there are in so many spans, and how many spans are left over."""
+    large = sum(size * count for size, count in COUNTED_SIZES.items())
+    drawn = drawn_runs(_TEMPLATES, seed=1, begin_ns=now_ns)
+    copies, left = divmod(spans - large, sum(len(run.spans) for run in drawn))
+    if copies < 1:
+        raise SystemExit(f"{spans:,} spans are too few for a store of many runs")
+    return copies * _TEMPLATES, left
 
 
 def wide_run(size: int, *, number: int, start_ns: int) -> Run:
