@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+import plotly.graph_objects as go
 import pytest
 
 from longpole.analysis import (
@@ -29,6 +30,7 @@ from longpole.dashboard.charts import (
     trend,
     waterfalls,
 )
+from longpole.dashboard.charts.base import lay_out, layout
 from longpole.dashboard.charts.criticality import criticality as criticality_figure
 from longpole.dashboard.palette import Theme
 from longpole.model import Kind, Run
@@ -227,3 +229,15 @@ def _empty_run() -> Run:
     story = stories.Story(1, stories.START_NS)
     story.add(None, "nothing", Kind.CHAIN, 0, 0)
     return story.run()
+
+
+def test_a_figure_gets_what_all_share_and_what_is_its_own() -> None:
+    laid_out, changed = go.Figure(go.Bar(y=[1])), go.Figure(go.Bar(y=[1]))
+    lay_out(
+        laid_out, "dark", height_px=90, margin_t=12, y={"title_text": "cost (USD)"}, barmode="stack"
+    )
+    changed.update_layout(**layout("dark", height_px=90), barmode="stack")
+    changed.update_layout(margin_t=12)
+    changed.update_yaxes(title_text="cost (USD)")
+
+    assert laid_out == changed

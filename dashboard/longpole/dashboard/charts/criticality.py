@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from longpole.analysis import FanOutCriticality
 from longpole.dashboard import words
-from longpole.dashboard.charts.base import ROW_PX, TEXT, layout, literal, rows_axis
+from longpole.dashboard.charts.base import ROW_PX, TEXT, lay_out, literal, rows_axis
 from longpole.dashboard.palette import FAMILY_COLOURS, Family, Theme
 from longpole.dashboard.places import place_label
 
@@ -53,9 +53,12 @@ def criticality(fan_out: FanOutCriticality, theme: Theme) -> go.Figure:
             "<extra></extra>",
         )
     )
-    figure.update_layout(**layout(theme, height_px=len(shown) * ROW_PX + 64), margin_t=8)
-    figure.update_xaxes(title_text="share of executions it ended last in (%)", range=[0, 103])
-    figure.update_yaxes(
-        **rows_axis(places, [literal(place_label(branch.position)) for branch in shown])
+    lay_out(
+        figure,
+        theme,
+        height_px=len(shown) * ROW_PX + 64,
+        margin_t=8,
+        x={"title_text": "share of executions it ended last in (%)", "range": [0, 103]},
+        y=rows_axis(places, [literal(place_label(branch.position)) for branch in shown]),
     )
     return figure

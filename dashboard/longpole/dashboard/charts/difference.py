@@ -8,7 +8,7 @@ from typing import Final
 import plotly.graph_objects as go
 
 from longpole.analysis import PlaceDelta, RunSample
-from longpole.dashboard.charts.base import ROW_PX, layout, literal, rows_axis, unit_of
+from longpole.dashboard.charts.base import ROW_PX, lay_out, literal, rows_axis, unit_of
 from longpole.dashboard.difference import signed_duration
 from longpole.dashboard.palette import ERROR_COLOURS, FAMILY_COLOURS, Family, Theme
 from longpole.dashboard.places import below_label
@@ -59,8 +59,8 @@ def place_deltas(places: Sequence[PlaceDelta], theme: Theme) -> go.Figure:
         "95 % between: %{customdata[2]}<extra></extra>",
         showlegend=False,
     )
+    lay_out(figure, theme, height_px=len(shown) * ROW_PX + 70, margin_t=10)
     figure.add_vline(x=0, line={"width": 1, "color": FAMILY_COLOURS[theme][Family.STRUCTURE]})
-    figure.update_layout(**layout(theme, height_px=len(shown) * ROW_PX + 70), margin_t=10)
     reach = max((abs(end) for end in ends), default=1.0) / unit.ns * 1.06 or 1.0
     figure.update_xaxes(
         title_text=f"a run waits for it longer afterwards ({unit.name})", range=[-reach, reach]
@@ -101,10 +101,15 @@ def wall_shares(before: Sequence[RunSample], after: Sequence[RunSample], theme: 
             hovertemplate=f"{name}: %{{y:.0f}} % took at most %{{x:.3~g}} {unit.name}"
             "<extra></extra>",
         )
-    figure.update_layout(**layout(theme, height_px=_HEIGHT_PX, shows_legend=True))
     longest = max(sample.wall_ns for sample in (*before, *after)) / unit.ns
-    figure.update_xaxes(title_text=f"wall ({unit.name})", range=[0, longest * 1.03 or 1])
-    figure.update_yaxes(title_text="runs that took at most so long (%)", range=[0, 102])
+    lay_out(
+        figure,
+        theme,
+        height_px=_HEIGHT_PX,
+        shows_legend=True,
+        x={"title_text": f"wall ({unit.name})", "range": [0, longest * 1.03 or 1]},
+        y={"title_text": "runs that took at most so long (%)", "range": [0, 102]},
+    )
     return figure
 
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from longpole.analysis import Bucket, ChangePoint
 from longpole.analysis.trends import DAY_NS, HOUR_NS
 from longpole.dashboard import words
-from longpole.dashboard.charts.base import layout, literal, moment, series_colours, unit_of
+from longpole.dashboard.charts.base import lay_out, literal, moment, series_colours, unit_of
 from longpole.dashboard.palette import ERROR_COLOURS, FAMILY_COLOURS, Family, Theme
 
 HEIGHT_PX: Final = 300
@@ -49,11 +49,16 @@ def walls(trend: Sequence[Bucket], changes: Sequence[ChangePoint], theme: Theme)
             hovertemplate=f"{name} %{{customdata[0]}} of %{{customdata[1]}} runs<br>"
             "from %{x|%Y-%m-%d %H:%M:%S} UTC<extra></extra>",
         )
+    lay_out(
+        figure,
+        theme,
+        height_px=HEIGHT_PX,
+        shows_legend=True,
+        x=_dates(trend),
+        y={"title_text": f"wall ({unit.name})", "rangemode": "tozero"},
+    )
     for number, change in enumerate(changes):
         _add_change(figure, change, theme, is_named=number < _CHANGES_NAMED)
-    figure.update_layout(**layout(theme, height_px=HEIGHT_PX, shows_legend=True))
-    figure.update_yaxes(title_text=f"wall ({unit.name})", rangemode="tozero")
-    figure.update_xaxes(**_dates(trend))
     return figure
 
 
@@ -89,9 +94,14 @@ def failed(trend: Sequence[Bucket], theme: Theme) -> go.Figure:
             "from %{customdata[2]} UTC<extra></extra>",
         )
     )
-    figure.update_layout(**layout(theme, height_px=_SMALL_PX), margin_t=12)
-    figure.update_yaxes(title_text="runs that failed (%)", rangemode="tozero", minallowed=0)
-    figure.update_xaxes(**_dates(trend))
+    lay_out(
+        figure,
+        theme,
+        height_px=_SMALL_PX,
+        margin_t=12,
+        x=_dates(trend),
+        y={"title_text": "runs that failed (%)", "rangemode": "tozero", "minallowed": 0},
+    )
     return figure
 
 
@@ -115,9 +125,14 @@ def costs(trend: Sequence[Bucket], theme: Theme) -> go.Figure:
             "from %{x|%Y-%m-%d %H:%M:%S} UTC<extra></extra>",
         )
     )
-    figure.update_layout(**layout(theme, height_px=_SMALL_PX), margin_t=12)
-    figure.update_yaxes(title_text="cost a run (USD)", rangemode="tozero", tickprefix="$")
-    figure.update_xaxes(**_dates(trend))
+    lay_out(
+        figure,
+        theme,
+        height_px=_SMALL_PX,
+        margin_t=12,
+        x=_dates(trend),
+        y={"title_text": "cost a run (USD)", "rangemode": "tozero", "tickprefix": "$"},
+    )
     return figure
 
 
@@ -156,13 +171,16 @@ def stacked(
             hovertemplate=f"<b>{literal(name)}</b><br>%{{customdata[0]}}<br>"
             "from %{customdata[1]} UTC<extra></extra>",
         )
-    figure.update_layout(
-        **layout(theme, height_px=HEIGHT_PX, shows_legend=True),
+    lay_out(
+        figure,
+        theme,
+        height_px=HEIGHT_PX,
+        shows_legend=True,
+        x=_dates(trend),
+        y={"title_text": title, "rangemode": "tozero", "tickprefix": prefix},
         barmode="stack",
         legend_traceorder="normal",
     )
-    figure.update_yaxes(title_text=title, rangemode="tozero", tickprefix=prefix)
-    figure.update_xaxes(**_dates(trend))
     return figure
 
 
