@@ -55,7 +55,7 @@ def _analysis_from(draft: Draft) -> RunAnalysis:
     return RunAnalysis(
         run=timeline.run,
         now_ns=timeline.now_ns,
-        facts=facts_from(grounds, path, lengths_of(grounds, replay)),
+        facts=facts_from(grounds, path, lengths_of(grounds, replay), peak=draft.peak),
         breakdown=breakdown_of(
             siblings,
             path,

@@ -55,6 +55,11 @@ class Draft:
     profile: tuple[ConcurrencyStep, ...]
 
     @property
+    def peak(self) -> int:
+        """How many spans were at work at once."""
+        return max([step.running for step in self.profile])
+
+    @property
     def queue_waits(self) -> QueueWaits:
         """The queue waits as recorded, and else as inferred."""
         spans, inferred = self.grounds.timeline.spans, self.waits_ns
@@ -119,7 +124,7 @@ def _outline_from(draft: Draft, lengths: Lengths) -> RunOutline:
     return RunOutline(
         run=timeline.run,
         now_ns=timeline.now_ns,
-        facts=facts_from(draft.grounds, draft.path, lengths),
+        facts=facts_from(draft.grounds, draft.path, lengths, peak=draft.peak),
         spans=dict(zip(timeline.number, outlines, strict=True)),
         critical_path=draft.path,
         fan_outs=outlines_of(timeline, draft.groups, draft.tries, draft.on_path_ns),

@@ -65,7 +65,8 @@ def facts_of(run: Run, *, now_ns: int) -> RunFacts:
         retries = retries_of(grounds.timeline.spans)
         # A pause is back-off only before a further try, so that without one no path is needed.
         path = path_of(grounds.siblings) if retries else ()
-        return facts_from(grounds, path, lengths_of(grounds, Replay(grounds.siblings)))
+        lengths = lengths_of(grounds, Replay(grounds.siblings))
+        return facts_from(grounds, path, lengths, peak=peak_of(_times(grounds)))
 
 
 def grounds_of(run: Run, *, now_ns: int) -> Grounds:
@@ -97,15 +98,27 @@ def _work_ns(grounds: Grounds) -> int:
     return sum([high - low for _, low, high in grounds.intervals])
 
 
-def facts_from(grounds: Grounds, path: Iterable[Segment], lengths: Lengths) -> RunFacts:
-    """Return the facts; `path` may be empty where no span is a further try."""
+def _times(grounds: Grounds) -> list[tuple[int, int]]:
+    return [(low, high) for _, low, high in grounds.intervals]
+
+
+def facts_from(
+    grounds: Grounds, path: Iterable[Segment], lengths: Lengths, *, peak: int
+) -> RunFacts:
+    """Return the facts.
+
+    Args:
+        grounds: of the run.
+        path: its critical path; may be empty where no span is a further try.
+        lengths: of the same run.
+        peak: how many spans were at work at once.
+    """
     timeline, intervals = grounds.timeline, grounds.intervals
     calls, wasted = grounds.calls, grounds.wasted
     wall_ns, work_ns = timeline.wall_ns, _work_ns(grounds)
     span_length_ns = lengths.span_length_ns
     totals = totals_of(timeline.spans[number] for number in calls)
     wasted_costs = [cost_of(timeline.spans[number]) for number in calls if wasted[number]]
-    peak = peak_of([(low, high) for _, low, high in intervals])
     workers = _workers(timeline, peak)
     return RunFacts(
         end_ns=timeline.end_ns[0],

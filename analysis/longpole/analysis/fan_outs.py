@@ -27,6 +27,8 @@ _STRAGGLER_NS = 100_000_000
 _STRAGGLER_RATIO = 1.5
 _STRAGGLER_OF_TWO_RATIO = 2
 _STRAGGLER_SCORE = 3.5
+# Looking a member up in its enumeration costs more than the rest of a step in a tight loop.
+_ATTEMPT, _FALLBACK = Role.ATTEMPT, Role.FALLBACK
 # By place, in the order of the fields.
 _make_outline: Final[Callable[..., BranchOutline]] = quick(BranchOutline)
 
@@ -51,7 +53,7 @@ def groups_of(timeline: Timeline) -> list[list[int]]:
         groups: dict[tuple[str | None, int | None], list[int]] = {}
         for child in below:
             span = timeline.spans[child]
-            if span.fan_out is not None and span.role is not Role.FALLBACK:
+            if span.fan_out is not None and span.role is not _FALLBACK:
                 key = (span.order.group, span.order.superstep)
                 groups.setdefault(key, []).append(child)
         for (group, _), members in groups.items():
@@ -271,7 +273,7 @@ def _attempts(timeline: Timeline, numbers: Sequence[int]) -> int:
     spans, last = timeline.spans, numbers[-1]
     attempts = max(len(numbers), spans[last].attempt)
     for child in timeline.children[last]:
-        if spans[child].role is Role.ATTEMPT and spans[child].attempt > attempts:
+        if spans[child].role is _ATTEMPT and spans[child].attempt > attempts:
             attempts = spans[child].attempt
     return attempts
 

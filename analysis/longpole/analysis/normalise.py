@@ -164,12 +164,21 @@ def _parents_first(run: Run) -> tuple[list[Span], list[int], list[Sequence[int]]
         first = len(spans)
         spans.extend(below)
         parent.extend([number] * len(below))
-        children.append(list(range(first, len(spans))))
+        children.append(range(first, len(spans)))
     return spans, parent, children
 
 
 def _ends(spans: list[Span], start_ns: list[int], now_ns: int) -> tuple[list[int], list[bool], int]:
     """Return when each span ends, whether it is still open, and the moment that ended those."""
+    known_ns = [end for span in spans if (end := span.end_ns) is not None]
+    if len(known_ns) == len(spans):
+        return known_ns, [False] * len(spans), max(now_ns, max(known_ns))
+    return _mended_ends(spans, start_ns, now_ns)
+
+
+def _mended_ends(
+    spans: list[Span], start_ns: list[int], now_ns: int
+) -> tuple[list[int], list[bool], int]:
     known_ns = [span.end_ns for span in spans]
     is_open = [end is None for end in known_ns]
     # No span ends before it starts.

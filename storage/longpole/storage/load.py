@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -105,20 +106,17 @@ def _load_spans(
     marks = _marks(runs)
     found = fetched(connection, _SPANS.format(marks=marks), runs)
     open_status = _open_statuses(connection, runs, living)
-    costs = {
-        (run, span_id): (cost_usd, unpriced)
-        for run, span_id, cost_usd, unpriced in fetched(
-            connection, _COSTS.format(marks=marks), runs
-        )
-    }
-    spans: dict[int, list[Span]] = {}
+    costs: defaultdict[int, dict[str, tuple[str | None, str | None]]] = defaultdict(dict)
+    for run, span_id, *cost in fetched(connection, _COSTS.format(marks=marks), runs):
+        costs[run][span_id] = (cost[0], cost[1])
+    spans: defaultdict[int, list[Span]] = defaultdict(list)
     for row in found:
         run, recorder = row[_COLUMNS:]
-        spans.setdefault(run, []).append(
+        spans[run].append(
             span_from(
                 row[:_COLUMNS],
                 open_status=open_status.get(recorder, Status.OK),
-                cost=costs.get((run, row[0]), NO_COST) if costs else NO_COST,
+                cost=costs[run].get(row[0], NO_COST),
             )
         )
     return spans

@@ -249,11 +249,15 @@ def _span_columns(
 
 def _families(spans: Sequence[Span], read: _Read, kinds: Column) -> Column:
     families = _PLAIN_FAMILIES[kinds]
-    odd = np.array(read.cache_hit) | (np.array(read.attempt) > 1)
-    odd |= _numbers((None, *Role), read.role) == 1 + list(Role).index(Role.FALLBACK)
+    odd = np.array(read.cache_hit) | (np.array(read.attempt) > 1) | _is_fallback(read)
     for row in np.flatnonzero(odd).tolist():
         families[row] = family(spans[row])
     return families
+
+
+def _is_fallback(read: _Read) -> Column:
+    fallback = Role.FALLBACK
+    return np.array([role is fallback for role in read.role])
 
 
 def _first_tokens(spans: Sequence[Span], read: _Read) -> Column:
@@ -269,10 +273,10 @@ def _flags(told: RunAnalysis | RunOutline, read: _Read, found: _Found) -> Column
     if read.limit_ignored.count(None) < len(read.limit_ignored):
         limits = zip(read.parent_span_id, read.limit_ignored, strict=True)
         ignoring = {parent for parent, limit in limits if limit is not None}
-    marks: tuple[tuple[int, Sequence[bool]], ...] = (
+    marks: tuple[tuple[int, Sequence[bool] | Column], ...] = (
         (TIED, [span_id in tied for span_id in read.span_id] if tied else ()),
         (CACHE_HIT, read.cache_hit),
-        (FALLBACK, [role is Role.FALLBACK for role in read.role]),
+        (FALLBACK, _is_fallback(read)),
         (RESULT_SWAPPED, read.result_swapped),
         (LIMIT_IGNORED, [span_id in ignoring for span_id in read.span_id] if ignoring else ()),
         (ON_PATH, [time_ns > 0 for time_ns in found.on_path_ns]),
@@ -282,7 +286,7 @@ def _flags(told: RunAnalysis | RunOutline, read: _Read, found: _Found) -> Column
     flags = np.zeros(len(read.span_id), np.int32)
     for flag, is_marked in marks:
         if True in is_marked:
-            flags[np.array(is_marked)] |= flag
+            flags[np.asarray(is_marked)] |= flag
     return flags
 
 
