@@ -12,7 +12,7 @@ _STATE = """host => {
     selected: it.selected < 0 ? null : trace.id(it.selected),
     names: Array.from(it.layout.shown.slice(0, it.layout.count)).map(row => trace.label(row)),
     path: Array.from(trace.pathRow).map(row => trace.id(row)),
-    from: it.from, to: it.to, last: trace.last,
+    from: it.from, to: it.to, last: trace.last, isWhole: trace.isWhole,
     dims: it.dims, theme: it.theme.name(), focus: trace.focus };
 }"""
 

@@ -11,8 +11,11 @@ from playwright.sync_api import expect
 
 from longpole.dashboard import words
 from longpole.dashboard.palette import ERROR_COLOURS, FAMILY_COLOURS, Family
+from longpole.dashboard.settle import settle
 from longpole.dashboard.web.views.run import TABS
 from longpole.model import Kind
+from longpole.model.pricing import PriceBook
+from longpole.storage import open_store
 from tests.browser import stories
 from tests.browser.conftest import (
     FAILING,
@@ -343,6 +346,32 @@ def test_a_running_run_grows_and_keeps_what_is_looked_at(
         expect(page.get_by_text("so far")).to_have_count(0)
         writer.close()
         assert drawing.state()["selected"] == before["selected"]
+
+
+def test_a_large_run_stands_as_it_was_when_the_rest_is_known(
+    tmp_path: Path, open_page: OpenPage
+) -> None:
+    store_url = new_store_url(tmp_path)
+    run = stories.wide(1, branches=6_700)
+    record(store_url, run)
+    store = open_store(store_url, mode="write")
+    settle(store, book=PriceBook(), now_ns=time.time_ns(), limit=1)
+    store.close()
+    with serving(store_url) as server:
+        page = open_page(server, _path(run.run_id))
+        drawing = Drawing(page)
+        drawing.press("ArrowDown", "ArrowDown", "ArrowLeft", "+")
+        first = drawing.state()
+
+        wait_until(lambda: drawing.state()["isWhole"])
+        assert {**drawing.state(), "paints": 0, "isWhole": False} == {
+            **first,
+            "paints": 0,
+            "isWhole": False,
+        }
+        drawing.press("Enter")
+        drawing.click_row(0)
+        expect(page.locator('tr[data-id="Slack"]')).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [480, 1600])

@@ -238,7 +238,7 @@ def _span_columns(
         "flags": integers(flags),
         "group": integers([groups.get(span_id, -1) for span_id in read.span_id]),
         "attempt": integers(read.attempt),
-        "tokens": integers([0 if usage is None else usage.total_tokens for usage in read.usage]),
+        "tokens": reals([0 if usage is None else usage.total_tokens for usage in read.usage]),
         "cost": reals(read.cost_usd),
         "firstToken": _first_tokens(spans, read),
         "kind": kinds,
