@@ -11,8 +11,9 @@ window.bench = {
 
   drawing() { return bench.all(".wf").map(host => host.waterfall).find(one => one && one.paints > 0); },
 
-  holds({ text, selector, spans }) {
+  holds({ text, selector, spans, isWhole }) {
     if (spans && bench.drawing()?.trace.rows !== spans) return false;
+    if (isWhole && !bench.drawing().trace.isWhole) return false;
     if (!document.querySelector('[data-test-script-state="notRunning"]')) return false;
     if (document.querySelector('[data-stale="true"]')) return false;
     if (selector && !bench.all(selector).length) return false;
@@ -31,6 +32,12 @@ window.bench = {
     await bench.frame();
     await bench.frame();
     return performance.now();
+  },
+
+  // What comes by itself; returns how long that took from now on.
+  async come(wanted) {
+    const begin = performance.now();
+    return await bench.painted(wanted) - begin;
   },
 
   // As the tables do it when a link is clicked.
