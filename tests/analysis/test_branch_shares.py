@@ -20,16 +20,23 @@ from tests.strategies import any_runs
 def _shares(*shown: Run) -> dict[tuple[str, str], Fraction]:
     samples = samples_of([analyse(run, now_ns=0) for run in shown])
     found = branch_shares(samples)
-    return {(row.chain, (row.branch or ("",))[-1]): row.share for row in found.rows}
+    return {(row.chain, row.branch[-1]): row.share for row in found.rows}
 
 
 def test_a_stretch_of_the_path_belongs_to_the_branch_around_it() -> None:
     shares = _shares(stories.panel(1))
 
-    # 15 to 1,600 ms lie in `claude`, what is before and after it in no branch.
+    # 15 to 1,600 ms lie in `claude`, which is a branch whatever runs inside it.
     assert shares["panel", "RunnableSequence[claude]"] == Fraction(1_585, 2_300)
-    assert shares["panel", ""] == Fraction(2_300 - 1_585, 2_300)
-    assert len(shares) == 2
+
+
+def test_a_stretch_outside_of_all_branches_belongs_to_its_step() -> None:
+    shares = _shares(stories.panel(1))
+
+    assert shares["panel", "ChatOpenAI"] == Fraction(670, 2_300)
+    assert shares["panel", "experts"] == Fraction(15, 2_300)
+    assert shares["panel", "panel"] == Fraction(30, 2_300)
+    assert len(shares) == 4
 
 
 def test_shares_are_of_the_walls_of_all_chains_together() -> None:

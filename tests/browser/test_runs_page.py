@@ -149,7 +149,7 @@ def test_an_empty_store_shows_how_to_begin_and_then_the_first_run(
         page = open_page(server)
         expect(page.get_by_text("No runs yet")).to_be_visible()
         expect(page.get_by_text(str(tmp_path))).to_be_visible()
-        expect(page.get_by_text("LongpoleHandler()")).to_be_visible()
+        expect(page.get_by_text("LongpoleHandler(")).to_be_visible()
 
         record(store_url, PANEL)
 

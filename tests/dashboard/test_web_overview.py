@@ -78,7 +78,7 @@ def test_numbers_come_before_the_findings_are_made(store_url: str) -> None:
     (tiles,), tables = _holding(app, "tiles"), _holding(app, "rows")
     assert [tile["value"] for tile in tiles["tiles"]][:3] == ["3", "0 %", "2.30 s"]
     assert [table["caption"] for table in tables] == [
-        "Branches by share of the wall",
+        "Branches and steps by share of the wall",
         "Slowest chains",
         "Dearest chains",
     ]

@@ -1,7 +1,8 @@
-"""Runs of any chains → what all their walls together were spent waiting for, by branch.
+"""Runs of any chains → what all their walls together were spent waiting for, by branch or step.
 
-Every stretch of a critical path belongs to the innermost branch of a fan-out around it, or to no
-branch. As every path tiles its run, the shares add up to 1 exactly (`BranchShares.check`).
+Every stretch of a critical path belongs to the innermost branch of a fan-out around it; outside of
+all branches to the step itself, the position that owns it. As every path tiles its run, the shares
+add up to 1 exactly (`BranchShares.check`).
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from longpole.model.errors import BrokenLawError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BranchShare:
-    """What runs waited for in one branch of one chain.
+    """What runs waited for in one branch of one chain, or in one step outside of its branches.
 
     Attributes:
-        branch: its position; empty for what is in no branch.
+        branch: the position of either.
         own_path_ns: on the critical paths, without the branches inside it; the sum over all runs.
         share: of the walls of all runs of all chains.
         runs: how many runs waited for it.
@@ -78,9 +79,10 @@ def branch_shares(samples: Iterable[RunSample]) -> BranchShares:
 
 
 def _owned(sample: RunSample) -> Iterator[tuple[Position, int]]:
-    """Yield the innermost branch around each position on the path, and its own time there."""
+    """Yield what each position on the path counts for, and the position's own time there."""
     branches = {branch for fan_out in sample.fan_outs for branch in fan_out.branches}
     for position, place in sample.places.items():
         if place.own_path_ns:
             around = (position[:length] for length in range(len(position), 0, -1))
-            yield next((one for one in around if one in branches), ()), place.own_path_ns
+            owner = next((one for one in around if one in branches), position)
+            yield owner, place.own_path_ns

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
+WALL: Final = "Time from the start of the run to its end"
+PEAK: Final = "The most spans that were at work at one moment"
+TOKENS: Final = "Of input and output together, counted once, at the model calls themselves"
+MODEL_CALLS: Final = "Calls of chat and completion models, those that failed too"
 P50: Final = "Half of the runs took at most so long, from start to end"
 P95: Final = "95 % of the runs took at most so long"
 P99: Final = "99 % of the runs took at most so long"
@@ -15,6 +19,7 @@ FAILED: Final = "Share of the runs that ended in an error"
 RETRIED: Final = "Share of the runs with a try after the first"
 QUEUED: Final = "What limits of concurrency cost a run, in the mean"
 BACKOFF: Final = "Critical-path time between a failed try and the next, in the mean over all runs"
+EACH: Final = "For each execution, in the mean"
 RETRIES: Final = "Tries after the first"
 FALLBACKS: Final = "Candidates tried in place of another that failed"
 COST: Final = (
@@ -31,7 +36,7 @@ CACHE: Final = (
 BOUND: Final = "The branch that the runs waited for longest, and its share of the wall"
 BRANCH_SHARE: Final = (
     "What all runs together waited for: each stretch of a critical path belongs to the innermost "
-    "branch around it, so the shares add up to the walls"
+    "branch around it, outside of all branches to its own step, so the shares add up to the walls"
 )
 CONTRIBUTION: Final = (
     "Own time on the critical path, in the mean over all runs; contributions add up to the mean "

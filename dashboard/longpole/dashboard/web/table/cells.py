@@ -36,6 +36,12 @@ def share(ratio: Fraction | float) -> Cell:
     return Cell(words.share(value) if value else NOTHING, value)
 
 
+def each(ratio: Fraction | float) -> Cell:
+    """Return how many there were for one of something; may be more than one."""
+    value = float(ratio)
+    return Cell(f"{value:.2g}" if value else NOTHING, value)
+
+
 def count(number: int) -> Cell:
     """Return how many."""
     return Cell(f"{number:,}" if number else NOTHING, number)

@@ -44,7 +44,7 @@ def whole(name: str, question: Question, found: Sampled) -> None:
         st.subheader(words.markdown(words.short_name(name)), width="content", anchor=False)
         st.caption(many.counted(found), width="stretch")
     if not found.samples:
-        nothing.no_match()
+        nothing.no_match(question.query, question.token)
         return
     analysis = samples.chain(question)
     st.markdown(_sentence(analysis))

@@ -34,8 +34,8 @@ _COLUMNS: Final = (
     Column(key="p95", label="p95", kind=_NUMBER, width_px=76, help=meanings.LENGTH),
     Column(key="queued", label="Queued p95", kind=_NUMBER, width_px=98, help=meanings.QUEUE_WAIT),
     Column(key="failed", label="Failed", kind=_NUMBER, width_px=74, help="Per execution"),
-    Column(key="retried", label="Retried", kind=_NUMBER, width_px=80, help="Per execution"),
-    Column(key="fell", label="Fell back", kind=_NUMBER, width_px=88, help="Per execution"),
+    Column(key="retried", label="Retries", kind=_NUMBER, width_px=80, help=meanings.EACH),
+    Column(key="fell", label="Fallbacks", kind=_NUMBER, width_px=88, help=meanings.EACH),
     Column(key="cost", label="Cost a run", kind=_NUMBER, width_px=92, help=meanings.COST),
 )  # fmt: skip
 _TAIL_COLUMNS: Final = (
@@ -113,8 +113,8 @@ def _place(place: PlaceFacts, analysis: ChainAnalysis, most_ns: int) -> Row:
             cells.length(place.durations.p95_ns),
             cells.length(waits.p95_ns if waits else 0),
             cells.share(place.error_rate),
-            cells.share(place.retry_rate),
-            cells.share(place.fallback_rate),
+            cells.each(place.retry_rate),
+            cells.each(place.fallback_rate),
             cells.cost(spent, place.unpriced_calls) if place.calls else Cell(cells.NOTHING),
         ),
     )
@@ -131,6 +131,9 @@ def _tail(analysis: ChainAnalysis) -> None:
     told = sorted(
         (place for place in tail.places if place.excess_ns), key=lambda one: -abs(one.excess_ns)
     )
+    if not told:
+        st.caption("The slowest runs wait for every position as long as the others do.")
+        return
     table(
         Table(
             caption="Positions by excess",

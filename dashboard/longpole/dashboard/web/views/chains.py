@@ -41,7 +41,7 @@ def _drawn(question: Question, found: Sampled) -> None:
         chain.whole(name, question, found)
         return
     if not found.samples:
-        nothing.no_match()
+        nothing.no_match(question.query, question.token)
         return
     rows = samples.chain_rows(question)
     st.caption(f"{words.count(len(rows), 'chain')} in the {many.counted(found)}")

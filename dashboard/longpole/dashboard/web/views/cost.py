@@ -73,7 +73,7 @@ def page() -> None:
 
 def _drawn(question: Question, found: Sampled) -> None:
     if not found.samples:
-        nothing.no_match()
+        nothing.no_match(question.query, question.token)
         return
     st.caption(many.counted(found))
     spending = samples.spending(question)
@@ -104,7 +104,7 @@ def _numbers(spending: Spending, saved_usd: Decimal) -> list[tuple[str, str, str
     return [
         ("Cost", words.cost(whole.cost_usd, whole.unpriced_calls), meanings.COST),
         ("Cost a run", words.cost(whole.mean_cost_usd, whole.unpriced_calls), meanings.COST),
-        ("Model calls", f"{whole.llm_calls:,}", None),
+        ("Model calls", f"{whole.llm_calls:,}", meanings.MODEL_CALLS),
         ("Without a price", f"{whole.unpriced_calls:,}", meanings.UNPRICED),
         ("Wasted", f"{words.usd(wasted_usd)} · {words.share(share)}", meanings.WASTED),
         ("Saved by caches", words.usd(saved_usd), meanings.CACHE),

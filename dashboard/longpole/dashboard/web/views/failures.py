@@ -29,11 +29,11 @@ _TRY_COLUMNS: Final = (
     Column(key="executions", label="Executions", kind=_NUMBER, width_px=98),
     Column(key="failed", label="Failed", kind=_NUMBER, width_px=84, help="Per execution"),
     Column(key="retries", label="Retries", kind=_NUMBER, width_px=84, help=meanings.RETRIES),
-    Column(key="retry_rate", label="Retried", kind=_NUMBER, width_px=84, help="Per execution"),
+    Column(key="retry_rate", label="Retries each", kind=_NUMBER, width_px=96, help=meanings.EACH),
     Column(key="fallbacks", label="Fallbacks", kind=_NUMBER, width_px=90,
            help=meanings.FALLBACKS),
-    Column(key="fallback_rate", label="Fell back", kind=_NUMBER, width_px=90,
-           help="Per execution"),
+    Column(key="fallback_rate", label="Fallbacks each", kind=_NUMBER, width_px=110,
+           help=meanings.EACH),
 )  # fmt: skip
 _CHAIN_COLUMNS: Final = (
     Column(key="chain", label="Chain", kind=ColumnKind.LINK, width_px=200, grows=True),
@@ -64,7 +64,7 @@ def page() -> None:
 def _drawn(question: Question, found: Sampled) -> None:
     lost = samples.lost(question)
     if not found.samples and not lost.total:
-        nothing.no_match()
+        nothing.no_match(question.query, question.token)
         return
     st.caption(many.counted(found))
     failures = samples.failures(question) if found.samples else None
@@ -154,9 +154,9 @@ def _try(place: PlaceFacts) -> Row:
             cells.count(place.executions),
             cells.share(place.error_rate),
             cells.count(place.retries),
-            cells.share(place.retry_rate),
+            cells.each(place.retry_rate),
             cells.count(place.fallbacks),
-            cells.share(place.fallback_rate),
+            cells.each(place.fallback_rate),
         ),
     )
 

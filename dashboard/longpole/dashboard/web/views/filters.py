@@ -9,18 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from longpole.dashboard import words
 from longpole.dashboard.web import queries
 from longpole.dashboard.web.samples import NEWEST, Question
+from longpole.dashboard.wider_filter import widened
 from longpole.model import Status
 from longpole.model.errors import FilterError
 from longpole.storage import RunQuery
-from longpole.storage.filter_text import parse
+from longpole.storage.filter_text import describe, parse
 from longpole.storage.filters import Filter
 
 CHAIN: Final = "chain"
@@ -41,6 +43,9 @@ FILTER_HELP: Final = """Words are searched in names and errors. Also:
 `status:error` `wall>2s` `cost>0.01` `tokens>1000` `retries>0` `speedup<1.5`
 `model:gpt-4o*` `branch:search` `kind:tool` `error:RateLimit*` `has:retry` `has:fallback`
 `tag:prod` `session:…` `user:…` `since:2h`
+
+A value is the whole of a name: `model:gpt-4.1` is no `gpt-4.1-mini`, `model:gpt-4.1*` is any that
+begins so, `model:*mini*` any that has it.
 
 `OR`, `-` or `NOT`, and parentheses put them together.
 """
@@ -161,6 +166,27 @@ def _newest() -> int:
         help="How many of the runs that match are looked at, the newest first",
         width=120,
     )
+
+
+def offer_wider(query: RunQuery, token: int) -> None:
+    """Offer what the text would find with stars behind its values, if it would find anything."""
+    wider = None if query.where is None else widened(query.where)
+    if wider is None:
+        return
+    count = queries.runs(replace(query, where=wider, limit=1, offset=0), token).total
+    if not count:
+        return
+    text = describe(wider)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.text(f"A value is the whole of a name; a star stands for the rest: {text}")
+        label = f"Show {words.count(count, 'run')}"
+        if st.button(label, icon=":material/search:", on_click=_say, args=(text,)):
+            # The box may stand outside of the part of the page that this is in.
+            st.rerun()
+
+
+def _say(text: str) -> None:
+    st.session_state[TEXT] = text
 
 
 def clear() -> None:

@@ -16,7 +16,7 @@ import streamlit as st
 from longpole.analysis.branch_shares import BranchShare, BranchShares
 from longpole.dashboard import meanings, words
 from longpole.dashboard.overview import ChainFacts, Overview
-from longpole.dashboard.places import branch_label, place_label
+from longpole.dashboard.places import place_label
 from longpole.dashboard.web import glance, queries, samples
 from longpole.dashboard.web.samples import Question
 from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Table, cells, table
@@ -44,13 +44,20 @@ _DEAREST: Final = (
     Column(key="wasted", label="Wasted", kind=_NUMBER, width_px=66, help="Of the cost"),
 )
 _BOUNDS: Final = (
-    Column(key="branch", label="Branch", kind=ColumnKind.LINK, width_px=104, grows=True),
+    Column(
+        key="branch",
+        label="Branch or step",
+        kind=ColumnKind.LINK,
+        width_px=104,
+        grows=True,
+        help="A branch of a fan-out, or a step outside of all branches",
+    ),
     Column(
         key="share",
         label="Of wall",
         kind=ColumnKind.BAR,
         width_px=76,
-        help="Share of the walls of all runs together that was spent waiting for the branch",
+        help="Share of the walls of all runs together that was spent waiting for it",
     ),
     Column(key="chain", label="Chain", width_px=84, grows=True),
 )
@@ -84,7 +91,7 @@ def _body(question: Question) -> None:
     _banner(question)
     found = samples.sampled(question)
     if not found.samples:
-        nothing.no_match()
+        nothing.no_match(question.query, question.token)
         return
     seen = glance.numbers(question)
     tiles(seen.tiles, hrefs=_addresses(), key="tiles")
@@ -133,7 +140,7 @@ def _bounds(shares: BranchShares) -> None:
     rows = shares.rows[:_BRANCHES_SHOWN]
     table(
         Table(
-            caption="Branches by share of the wall",
+            caption="Branches and steps by share of the wall",
             columns=_BOUNDS,
             rows=tuple(_bound_row(row, rows[0]) for row in rows),
             max_height_px=400,
@@ -143,7 +150,7 @@ def _bounds(shares: BranchShares) -> None:
     left = shares.rows[_BRANCHES_SHOWN:]
     if left:
         share = words.share(float(sum(row.share for row in left)))
-        st.caption(f"{share} in {words.count(len(left), 'other branch', 'other branches')}")
+        st.caption(f"{share} in {words.count(len(left), 'other place')}")
 
 
 def _bound_row(row: BranchShare, longest: BranchShare) -> Row:
@@ -151,7 +158,7 @@ def _bound_row(row: BranchShare, longest: BranchShare) -> Row:
         id="\x1f".join((row.chain, *row.branch)),
         href=many.chain_address(row.chain),
         cells=(
-            Cell(branch_label(row.branch), note=" › ".join(row.branch)),
+            Cell(place_label(row.branch), note=" › ".join(row.branch)),
             Cell(
                 words.share(float(row.share)),
                 float(row.share),
