@@ -167,7 +167,7 @@ def test_every_part_of_a_chain_can_be_linked_to(store_url: str, part: str) -> No
     record(store_url, *HISTORY)
 
     app = _drawn(_chains, chain="panel", part=part)
-    drawn = {"Flame graph": 1, "Runs": 1, "Over time": 3, "Errors": 0, "Structures": 0}
+    drawn = {"Flame graph": 1, "Runs": 1, "Over time": 2, "Errors": 0, "Structures": 0}
     assert len(app.get("plotly_chart")) == drawn[part]
 
 
@@ -202,7 +202,7 @@ def test_without_an_address_the_newest_two_of_a_chain_are_offered(store_url: str
     app = _drawn(_compare)
     app.button[1].click().run()
     assert not app.exception
-    assert "as long as before" in app.markdown[0].value
+    assert "As long as before" in app.markdown[0].value
 
 
 def test_a_run_that_is_not_there_is_told(store_url: str) -> None:
@@ -385,7 +385,7 @@ def test_what_can_be_done_with_ticked_rows_travels_with_the_table() -> None:
 
     payload = Table(caption="Runs", columns=(), rows=(), actions=(action,)).payload()
     assert payload["actions"] == [
-        {"label": "Compare", "href": "compare?a={1}&b={2}", "least": 2, "most": 2}
+        {"label": "Compare", "href": "compare?a={1}&b={2}", "key": "", "least": 2, "most": 2}
     ]
 
 

@@ -1,5 +1,6 @@
 // A table as plain HTML. What comes from traces is only ever set as text.
-const TABLES = new WeakMap(), TICK_PX = 34, SVG = "http://www.w3.org/2000/svg";
+// The rows are one stop of the Tab key: arrows go from row to row, Enter opens, Space ticks.
+const TABLES = new WeakMap(), TICK_PX = 34, PAGE_ROWS = 10, SVG = "http://www.w3.org/2000/svg";
 const STATUS_MARKS = { ok: "✓", error: "✕", running: "●", cancelled: "⊘", interrupted: "‖", lost: "?", note: "!" };
 
 class DataTable {
@@ -12,12 +13,17 @@ class DataTable {
     this.body = find("tbody");
     this.sort = null;
     this.ticked = [];  // ids, in the order of the ticks
+    this.current = null;  // id of the row that the Tab key leads to
+    this.anchor = null;  // id of the row that was ticked last, where a range begins
+    this.root = this.host.getRootNode();
     this.bar = find(".lt-ticked");
-    this.bar.querySelector("button").addEventListener("click", () => this.tick([]));
+    this.bar.querySelector(".lt-clear").addEventListener("click", () => this.clear());
     this.bar.querySelector("nav").addEventListener("click", event => this.actionClicked(event));
-    this.body.addEventListener("change", event => this.boxChanged(event));
+    this.header.addEventListener("change", () => this.tickAll());
     this.header.addEventListener("click", event => this.headerClicked(event));
     this.body.addEventListener("click", event => this.bodyClicked(event));
+    this.body.addEventListener("keydown", event => this.keyPressed(event));
+    this.body.addEventListener("focusin", event => this.stand(event.target.closest("tr")));
     this.timer = setInterval(() => this.tellTime(), 5000);
   }
 
@@ -39,9 +45,19 @@ class DataTable {
       if (!column.grows) item.style.width = `${column.width}px`;
       return item;
     }));
+    const focus = this.focused();
     this.fillHeader();
     this.fillBody();
     this.fillBar();
+    if (focus) focus();
+  }
+
+  // How to have the focus where it is now, after what has it was made anew; rows may have come.
+  focused() {
+    const active = this.root.activeElement, line = active && this.body.contains(active) ? active.closest("tr") : null;
+    if (line) return () => this.lineOf(line.dataset.id)?.focus({ preventScroll: true });
+    const key = active && this.header.contains(active) ? active.dataset.key : null;
+    return key ? () => this.header.querySelector(`[data-key="${key}"]`)?.focus({ preventScroll: true }) : null;
   }
 
   fillHeader() {
@@ -65,16 +81,29 @@ class DataTable {
 
   fillBody() {
     const { content } = this, opens = content.columns.some(column => column.kind === "link");
+    this.isWalked = opens || this.ticks;
     this.body.replaceChildren(...this.rows().map(row => {
       const line = document.createElement("tr");
       if (row.strong) line.className = "lt-strong";
       line.dataset.id = row.id;
       if (opens) line.dataset.opens = "";
+      if (this.isWalked) line.tabIndex = -1;
       if (this.ticks) line.append(this.tickCell(row));
       line.append(...row.cells.map((cell, at) => this.cell(content.columns[at], cell, row)));
       return line;
     }));
+    this.stand(this.lineOf(this.current) ?? this.body.rows[0]);
     this.tellTime();
+  }
+
+  lineOf(id) { return Array.from(this.body.rows).find(line => line.dataset.id === id); }
+
+  // Has the Tab key lead to this row, and to no other.
+  stand(line) {
+    if (!this.isWalked || !line) return;
+    for (const other of this.body.querySelectorAll("tr[tabindex='0']")) other.tabIndex = -1;
+    line.tabIndex = 0;
+    this.current = line.dataset.id;
   }
 
   rows() {
@@ -114,6 +143,7 @@ class DataTable {
     const cell = document.createElement("td"), label = document.createElement("label"), box = document.createElement("input");
     cell.className = "lt-tick";
     box.type = "checkbox";
+    box.tabIndex = -1;
     box.checked = this.ticked.includes(row.id);
     box.setAttribute("aria-label", `Choose ${row.cells.map(one => one[0]).filter(Boolean).slice(0, 3).join(", ")}`);
     label.append(box);
@@ -121,9 +151,26 @@ class DataTable {
     return cell;
   }
 
-  boxChanged(event) {
-    const id = event.target.closest("tr").dataset.id, others = this.ticked.filter(one => one !== id);
-    this.tick(event.target.checked ? [...others, id] : others);
+  // From the row ticked before to this one, where Shift is held.
+  toggle(id, isRange) {
+    const isTicked = this.ticked.includes(id), ids = Array.from(this.body.rows, line => line.dataset.id);
+    const [from, to] = [ids.indexOf(this.anchor), ids.indexOf(id)].sort((a, b) => a - b);
+    const meant = isRange && from >= 0 ? ids.slice(from, to + 1) : [id];
+    const others = this.ticked.filter(one => !meant.includes(one));
+    this.anchor = id;
+    this.tick(isTicked && !isRange ? others : [...others, ...meant]);
+  }
+
+  tickAll() {
+    const ids = Array.from(this.body.rows, line => line.dataset.id), areAll = ids.every(id => this.ticked.includes(id));
+    const others = this.ticked.filter(id => !ids.includes(id));
+    this.tick(areAll ? others : [...others, ...ids]);
+  }
+
+  // What had the focus may be gone with the bar.
+  clear() {
+    this.tick([]);
+    this.lineOf(this.current)?.focus({ preventScroll: true });
   }
 
   tick(ids) {
@@ -136,30 +183,46 @@ class DataTable {
   }
 
   fillBar() {
-    const count = this.ticked.length;
-    this.bar.hidden = !this.ticks || count === 0;
-    this.bar.querySelector("span").textContent = `${count} chosen`;
+    const count = this.ticked.length, isShown = this.ticks && count > 0;
+    this.bar.hidden = !isShown;
+    // The bar covers the other headers; nobody should come to stand behind it.
+    for (const button of this.header.querySelectorAll("button")) button.tabIndex = isShown ? -1 : 0;
+    this.fillBoxOfAll();
+    this.bar.querySelector("span").textContent = `${count.toLocaleString("en")} chosen`;
     this.bar.querySelector("nav").replaceChildren(...this.content.actions
       .filter(action => action.least <= count && count <= action.most)
-      .map(action => {
-        const link = document.createElement("a");
-        link.textContent = action.label;
-        link.href = action.href.replace(/\{(all|\d+)\}/g, (_, which) => encodeURIComponent(
-          which === "all" ? this.ticked.join(",") : this.ticked[Number(which) - 1] ?? ""));
-        return link;
-      }));
+      .map(action => this.action(action)));
+  }
+
+  fillBoxOfAll() {
+    const box = this.header.querySelector("input");
+    if (!box) return;
+    const here = Array.from(this.body.rows, line => this.ticked.includes(line.dataset.id));
+    box.checked = here.length > 0 && here.every(Boolean);
+    box.indeterminate = !box.checked && here.some(Boolean);
+  }
+
+  action(action) {
+    const made = document.createElement(action.href === null ? "button" : "a");
+    made.textContent = action.label;
+    made.dataset.key = action.key;
+    if (action.href === null) made.type = "button";
+    else made.href = action.href.replace(/\{(all|\d+)\}/g, (_, which) => encodeURIComponent(
+      which === "all" ? this.ticked.join(",") : this.ticked[Number(which) - 1] ?? ""));
+    return made;
   }
 
   actionClicked(event) {
-    const link = event.target.closest("a");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    goTo(link.getAttribute("href"));
+    const made = event.target.closest("a, button");
+    if (!made) return;
+    if (made.tagName === "BUTTON") this.report("acted", { key: made.dataset.key, ids: this.ticked });
+    else follow(event, made.getAttribute("href"));
   }
 
   link(text, row) {
     const link = document.createElement("a");
     link.href = row.href ?? "#";
+    link.tabIndex = -1;
     link.textContent = text;
     return link;
   }
@@ -184,6 +247,11 @@ class DataTable {
   }
 
   bodyClicked(event) {
+    // A click on the label comes a second time, as one on its box.
+    if (event.target.matches(".lt-tick input")) {
+      this.toggle(event.target.closest("tr").dataset.id, event.shiftKey);
+      event.target.closest("tr").focus({ preventScroll: true });
+    }
     if (event.target.closest(".lt-tick")) return;
     const line = event.target.closest("tr[data-opens]");
     if (!line) return;
@@ -191,9 +259,35 @@ class DataTable {
     if (link && link.getAttribute("href") !== "#" && (event.ctrlKey || event.metaKey || event.shiftKey)) return;
     event.preventDefault();
     if (!link && getSelection().toString()) return;  // somebody is copying text
-    const row = this.content.rows.find(one => one.id === line.dataset.id);
+    this.open(line.dataset.id);
+  }
+
+  open(id) {
+    const row = this.content.rows.find(one => one.id === id);
     if (row.href) goTo(row.href);
     else this.report("opened", row.id);
+  }
+
+  keyPressed(event) {
+    const line = event.target.closest("tr");
+    if (!line || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.key === "Enter" && line.dataset.opens !== undefined) this.open(line.dataset.id);
+    else if (event.key === " " && this.ticks) this.toggle(line.dataset.id, event.shiftKey);
+    else if (event.key === "Escape" && this.ticked.length) this.tick([]);
+    else if (!this.walk(line, event.key)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  // Goes to another row, if the key says so.
+  walk(line, key) {
+    const lines = Array.from(this.body.rows), at = lines.indexOf(line), last = lines.length - 1;
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + PAGE_ROWS, PageUp: at - PAGE_ROWS, Home: 0, End: last }[key];
+    if (to === undefined) return false;
+    const next = lines[Math.max(0, Math.min(last, to))];
+    next.focus();
+    next.scrollIntoView({ block: "nearest" });
+    return true;
   }
 }
 
@@ -214,10 +308,14 @@ function tickColumn() {
 }
 
 function tickHeader() {
-  const cell = document.createElement("th");
+  const cell = document.createElement("th"), label = document.createElement("label"), box = document.createElement("input");
   cell.className = "lt-tick";
   cell.scope = "col";
-  cell.setAttribute("aria-label", "Choose");
+  box.type = "checkbox";
+  box.title = "Choose all rows of this page";
+  box.setAttribute("aria-label", box.title);
+  label.append(box);
+  cell.append(label);
   return cell;
 }
 

@@ -101,14 +101,16 @@ class Action:
 
     Attributes:
         href: the page it leads to; `{1}`, `{2}` stand for the ids in the order they were ticked,
-            `{all}` for all of them with commas between.
+            `{all}` for all of them with commas between. Without one, `on_action` is called.
         least, most: with how many rows it can be done.
+        key: what `on_action` gets.
     """
 
     label: str
-    href: str
     least: int
     most: int
+    href: str | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +169,13 @@ class Table:
             "maxHeight": self.max_height_px,
             "showsHeader": self.shows_header,
             "actions": [
-                {"label": one.label, "href": one.href, "least": one.least, "most": one.most}
+                {
+                    "label": one.label,
+                    "href": one.href,
+                    "key": one.key,
+                    "least": one.least,
+                    "most": one.most,
+                }
                 for one in self.actions
             ],
             "wraps": self.wraps,
