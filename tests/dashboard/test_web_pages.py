@@ -39,7 +39,7 @@ def test_an_empty_store_shows_how_to_begin(store_url: str) -> None:
 
     assert not app.exception
     assert app.subheader[0].value == "No runs yet"
-    assert "LongpoleHandler()" in app.code[0].value
+    assert "LongpoleHandler(" in app.code[0].value
 
 
 def _runs_page() -> None:
@@ -117,3 +117,59 @@ def test_the_name_of_a_run_is_escaped_where_markdown_is_understood(store_url: st
     assert not app.exception
     for element in (*app.subheader, *app.markdown, *app.caption):
         assert "![x](" not in element.value
+
+
+def test_a_filter_that_found_nothing_offers_what_a_star_would_find(store_url: str) -> None:
+    record(store_url, stories.panel(1))
+    app = AppTest.from_function(_runs_page, default_timeout=30)
+    app.query_params["q"] = "model:gpt-4o-mini"
+
+    app.run()
+    assert any("model:gpt-4o-mini*" in text.value for text in app.text)
+    next(button for button in app.button if button.label == "Show 1 run").click().run()
+    assert not app.exception
+    assert app.text_input[0].value == "model:gpt-4o-mini*"
+    assert len(_tables(app)) == 1
+
+
+def test_runs_to_export_are_asked_about_in_a_dialog(store_url: str) -> None:
+    record(store_url, stories.panel(1), stories.failing(2))
+    app = AppTest.from_function(_runs_page, default_timeout=30)
+
+    app.session_state["runs_to_export"] = (f"{1:08x}" + "0" * 24, f"{2:08x}" + "0" * 24)
+    app.run()
+    assert not app.exception
+    assert any("longpole export jsonl 00000001 00000002" in one.value for one in app.code)
+    assert "runs_to_export" not in app.session_state
+
+
+def _export_panel() -> None:
+    from longpole.dashboard.web.views import exporting
+
+    exporting.panel((f"{1:08x}" + "0" * 24, f"{2:08x}" + "0" * 24), key="export")
+
+
+def test_a_file_is_made_once_for_what_was_asked(store_url: str) -> None:
+    record(store_url, stories.panel(1), stories.failing(2))
+
+    app = AppTest.from_function(_export_panel, default_timeout=30).run()
+    app.button[0].click().run()
+    assert not app.exception
+    assert app.text[0].value.startswith("longpole-2-runs.jsonl · ")
+    assert app.text[0].value.endswith("2 runs, 18 spans")
+    app.button_group[0].set_value("CSV of runs").run()
+    assert app.button[0].label == "Make the file"
+
+
+def test_too_much_for_a_page_is_told_with_a_way_that_does_it(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(store_url, stories.panel(1), stories.failing(2))
+    monkeypatch.setattr("longpole.dashboard.downloads.SPANS_MOST", 10)
+
+    app = AppTest.from_function(_export_panel, default_timeout=30).run()
+    app.button[0].click().run()
+    assert not app.exception
+    assert app.error[0].value == "The file was not made."
+    assert "18 spans, a page makes files of 10 at most" in app.code[0].value
+    assert app.code[1].value.startswith("longpole export jsonl 00000001 00000002")

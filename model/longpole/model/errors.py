@@ -28,6 +28,7 @@
     │   ├── UnreadableRequestError   it is damaged, or is no trace request
     │   └── OversizedError           it is larger than the receiver takes
     └── ExchangeError            an import or export file or destination is not usable
+        └── TooLargeError            it is more than can be made at once
 
 Messages are lower case without a full stop: what is wrong with its value, what was expected, what
 to do. The tracer never raises any of these into the traced app.
@@ -209,3 +210,7 @@ class OversizedError(RequestError):
 
 class ExchangeError(LongpoleError):
     """A file or destination of an import or export is not usable."""
+
+
+class TooLargeError(ExchangeError):
+    """What is to be written is more than can be made at once."""

@@ -11,7 +11,7 @@ import streamlit as st
 from longpole.dashboard import words
 from longpole.dashboard.web import queries
 from longpole.dashboard.web.table import Action, Cell, Column, ColumnKind, Row, Sort, Table, table
-from longpole.dashboard.web.views import filters, nothing, trouble
+from longpole.dashboard.web.views import exporting, filters, nothing, trouble
 from longpole.model import Status
 from longpole.model.errors import StoreError
 from longpole.storage import RunOrder, RunPage, RunQuery, RunRow, StoreState
@@ -78,9 +78,14 @@ _COLUMNS = (
     ),
 )
 
+_NOT_YET = "Not known yet, or the run has no end"
+_EXPORT = "export"
+_TO_EXPORT = "runs_to_export"
 _ACTIONS = (
     Action(label="Compare", href="compare?a={1}&b={2}", least=2, most=2),
-    Action(label="Chains of these", href="chains?q=id%3A{all}", least=3, most=PAGE_ROWS),
+    Action(label="Overview of these", href="./?q=id%3A{all}", least=2, most=PAGE_ROWS),
+    Action(label="Chains of these", href="chains?q=id%3A{all}", least=2, most=PAGE_ROWS),
+    Action(label="Export", key=_EXPORT, least=1, most=exporting.RUNS_MOST),
 )
 
 
@@ -95,7 +100,16 @@ def page() -> None:
         nothing.empty_store()
         return
     asked = filters.bar(state.token, asks_status=True, asks_newest=False)
+    # Asked before the list, which begins the page anew while there is something to export.
+    to_export = st.session_state.pop(_TO_EXPORT, None)
     _list(replace(asked.query, limit=PAGE_ROWS))
+    if to_export:
+        exporting.dialog(to_export)
+
+
+def _acted(action: str, run_ids: tuple[str, ...]) -> None:
+    if action == _EXPORT and run_ids:
+        st.session_state[_TO_EXPORT] = run_ids[: exporting.RUNS_MOST]
 
 
 def _sort() -> Sort:
@@ -113,6 +127,9 @@ def _sort_by(sort: Sort) -> None:
 def _list(query: RunQuery) -> None:
     @st.fragment(run_every=_REFRESH_S)
     def rows() -> None:
+        if _TO_EXPORT in st.session_state:
+            # A dialog is opened by the page: this part of it is drawn anew all the time.
+            st.rerun()
         try:
             queries.settle_new_runs()
             state = queries.state()
@@ -136,13 +153,14 @@ def _rows(query: RunQuery, state: StoreState) -> None:
     found = queries.runs(replace(query, offset=(number - 1) * PAGE_ROWS), state.token)
     with place:
         if not found.rows:
-            nothing.no_run()
+            nothing.no_run(query, state.token)
             return
-        table(_table(found, query), key="runs", on_sort=_sort_by)
+        table(_table(found, query), key="runs", on_sort=_sort_by, on_action=_acted)
 
 
 def _counted(total: int, state: StoreState) -> str:
-    text = f"{total:,} of {state.runs:,} runs" if total != state.runs else f"{total:,} runs"
+    runs = words.count(state.runs, "run")
+    text = (f"{total:,} of {runs}" if total != state.runs else runs) + " · times are UTC"
     dropped = sum(state.dropped.values())
     if dropped:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in state.dropped.items())
@@ -213,7 +231,7 @@ def _speedup(row: RunRow) -> Cell:
 
 def _course(glimpse: queries.Glimpse | None) -> Cell:
     if glimpse is None or not glimpse.course:
-        return Cell("")
+        return Cell("–", note=_NOT_YET)
     if glimpse.peak <= 1:
         return Cell(f"{glimpse.peak}", note="nothing ran side by side")
     mean = sum(glimpse.course) / len(glimpse.course)
