@@ -18,7 +18,7 @@ from longpole.dashboard.web.views.run import TABS
 from longpole.model import Run
 from longpole.model.settings import LONGPOLE_PRICES, LONGPOLE_STORE
 from tests.browser import stories
-from tests.browser.recording import new_store_url, record
+from tests.browser.recording import Said, new_store_url, record
 from tests.dashboard.test_web_pages import _run_page
 
 
@@ -145,9 +145,49 @@ def test_the_spans_are_filtered_and_sorted_over_all_pages(store_url: str) -> Non
 def test_the_raw_tab_holds_the_document(store_url: str) -> None:
     app = _tab(store_url, stories.panel(1), "Raw")
 
-    shown = json.loads(app.json[0].value)
-    assert shown["run"]["name"] == "panel"
-    assert len(shown["spans"]) == len(stories.panel(1).spans)
+    [kind, _, items] = next(one["node"] for one in _payloads(app) if "node" in one)
+    shown = dict(items)
+    assert kind == "o"
+    assert ["name", ["s", "panel", 5]] in shown["run"][2]
+    assert shown["spans"][1] == len(stories.panel(1).spans)
+
+
+def _details(store_url: str, said: Said) -> AppTest:
+    run = stories.panel(1)
+    record(store_url, run, said=said)
+    app = AppTest.from_function(_run_page, default_timeout=30)
+    app.query_params["run"] = run.run_id
+    app.query_params["span"] = run.spans[1].span_id
+    app.run()
+    assert not app.exception
+    return app
+
+
+def test_an_output_that_is_json_is_a_tree_and_can_be_text(store_url: str) -> None:
+    app = _details(store_url, Said("plain", '{"answer": [1, 2]}'))
+
+    (tree,) = [one["node"] for one in _payloads(app) if "node" in one]
+    assert tree == ["o", 1, [["answer", ["a", 2, [["n", "1"], ["n", "2"]]]]]]
+    app.button_group[0].set_value("text").run()
+    assert not [one for one in _payloads(app) if "node" in one]
+    assert '"answer": [\n    1,' in _said(app)
+    assert app.session_state["content_wanted"] == "text"
+
+
+def test_a_chat_is_shown_as_one_and_what_is_none_as_a_tree(store_url: str) -> None:
+    app = _details(store_url, Said("plain", '[{"role": "ai", "content": "So."}]'))
+
+    assert app.button_group[0].options == ["chat", "tree", "text"]
+    assert "So." in _said(app)
+    app.button_group[0].set_value("tree").run()
+    assert [one for one in _payloads(app) if "node" in one]
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "\\u202e", stories.CANARY])
+def test_any_json_text_reaches_the_tree(store_url: str, text: str) -> None:
+    app = _details(store_url, Said("plain", f'["{text}"]'))
+
+    assert [one for one in _payloads(app) if "node" in one]
 
 
 def _settings_page() -> None:

@@ -6,13 +6,16 @@ While none is selected, what is known of the run as a whole.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
 from longpole.analysis.result import RunAnalysis, RunOutline, SpanFacts, SpanOutline
 from longpole.dashboard import words
 from longpole.dashboard.conversation import Message, messages_in
+from longpole.dashboard.json_tree import Node, tree_of
 from longpole.dashboard.web import queries
+from longpole.dashboard.web.json_tree import json_tree
 from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Table, table
 from longpole.dashboard.web.views.colours import STATUS_COLOURS, STATUS_ICONS
 from longpole.model import Span, Status
@@ -22,6 +25,8 @@ _Known = SpanFacts | SpanOutline
 _CONTENT_CHARACTERS = 20_000
 _MESSAGES_MOST = 12
 _JSON = "application/json"
+CHAT, TREE, TEXT = "chat", "tree", "text"
+_WANTED = "content_wanted"
 _ERROR_CHARACTERS, _ERROR_PX = 480, 220
 _UNENDED = {Status.RUNNING: " so far", Status.LOST: ", then lost"}
 
@@ -73,7 +78,11 @@ def _run_facts(analysis: RunAnalysis | RunOutline) -> list[tuple[str, str, str]]
         ("Session", run.session_id, ""),
         ("User", run.user_id, ""),
         ("Tags", ", ".join(run.tags), ""),
-        *((name, value, "From the metadata of the run") for name, value in run.metadata.items()),
+        *(
+            (name, value, "From the metadata of the run")
+            for name, value in run.metadata.items()
+            if value not in (run.session_id, run.user_id)
+        ),
         ("Spans", f"{len(run.spans):,}", ""),
         ("Model calls", f"{facts.llm_calls:,}", ""),
         ("Order", facts.dependencies.value, "How it is known what waited for what"),
@@ -194,26 +203,82 @@ def _model(span: Span) -> list[tuple[str, str, str]]:
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """An input or an output, and what it can be shown as."""
+
+    title: str
+    text: str
+    mime_type: str | None
+    messages: tuple[Message, ...]
+    tree: Node | None
+
+
 def _content(run_id: str, span_id: str) -> None:
     content = queries.content(run_id, span_id)
     if content is None or (content.input_value is None and content.output_value is None):
         st.caption("Input and output were not recorded.")
         return
-    recorded = [
-        ("Output", content.output_value, content.output_mime_type),
-        ("Input", content.input_value, content.input_mime_type),
+    parts = [
+        _part(title, text, mime_type)
+        for title, text, mime_type in (
+            ("Output", content.output_value, content.output_mime_type),
+            ("Input", content.input_value, content.input_mime_type),
+        )
+        if text is not None
     ]
-    chats = {title: messages_in(text) for title, text, mime in recorded if text and mime == _JSON}
-    is_raw = any(chats.values()) and st.toggle("As JSON", key="raw_content")
-    for title, text, mime_type in recorded:
-        if text is None:
-            continue
-        messages = () if is_raw else chats.get(title, ())
-        if messages:
-            _chat(title, messages)
-        else:
-            st.caption(title)
-            _value(text, mime_type)
+    view = _view(parts)
+    for part in parts:
+        _shown(part, view)
+
+
+def _part(title: str, text: str, mime_type: str | None) -> _Part:
+    is_json = mime_type == _JSON
+    return _Part(
+        title=title,
+        text=text,
+        mime_type=mime_type,
+        messages=messages_in(text) if is_json else (),
+        tree=tree_of(text) if is_json else None,
+    )
+
+
+def _view(parts: Sequence[_Part]) -> str:
+    """Return how the parts are shown: as the reader chose last, where they can be, or else best."""
+    views = [
+        *([CHAT] if any(part.messages for part in parts) else []),
+        *([TREE] if any(part.tree for part in parts) else []),
+        TEXT,
+    ]
+    if len(views) == 1:
+        return TEXT
+    wanted = st.session_state.get(_WANTED)
+    key = f"content_as:{'-'.join(views)}"
+    return st.segmented_control(
+        "Shown as",
+        views,
+        default=wanted if wanted in views else views[0],
+        required=True,
+        key=key,
+        on_change=_remember,
+        args=(key,),
+        label_visibility="collapsed",
+    )
+
+
+def _remember(key: str) -> None:
+    st.session_state[_WANTED] = st.session_state[key]
+
+
+def _shown(part: _Part, view: str) -> None:
+    if view == CHAT and part.messages:
+        _chat(part.title, part.messages)
+        return
+    st.caption(part.title)
+    if view in (CHAT, TREE) and part.tree is not None:
+        json_tree(part.tree, label=part.title, key=f"tree:{part.title}")
+    else:
+        _value(part.text, part.mime_type)
 
 
 def _chat(title: str, messages: Sequence[Message]) -> None:

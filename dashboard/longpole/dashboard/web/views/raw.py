@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 import streamlit as st
 
 from longpole.analysis.result import RunAnalysis
 from longpole.dashboard.documents import show_document
+from longpole.dashboard.json_tree import tree_of_value
+from longpole.dashboard.web import queries
+from longpole.dashboard.web.json_tree import json_tree
+from longpole.dashboard.web.views import exporting
 
 _SPANS_SHOWN = 200
 _SEGMENTS_SHOWN = 500
@@ -27,14 +32,17 @@ def tab(found: RunAnalysis) -> None:
             icon=":material/download:",
             on_click="ignore",
         )
-        st.code(f"longpole show {run_id[:8]} --json", language=None)
+        if st.button("Export", icon=":material/upload_file:"):
+            exporting.dialog([run_id])
+        command = ("longpole", "show", run_id[:8], "--json", *queries.store_arguments())
+        st.code(shlex.join(command), language=None)
     shown, is_whole = _cut(show_document(found))
     if not is_whole:
         st.caption(
             f"The first {_SPANS_SHOWN} of {len(found.run.spans):,} spans and "
             f"{_SEGMENTS_SHOWN} segments; the download has all."
         )
-    st.json(shown, expanded=1)
+    json_tree(tree_of_value(shown), label="The run as JSON", key="raw", unfolded=1)
 
 
 def _cut(document: dict[str, Any]) -> tuple[dict[str, Any], bool]:

@@ -1,0 +1,40 @@
+"""Registers the tree with Streamlit and mounts it.
+
+Streamlit's own JSON view takes all of a value at once, rounds its numbers, and cannot be walked
+with the keys of a tree. This one makes what is unfolded, and everything in it is only ever text.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from longpole.dashboard.json_tree import Node
+from longpole.dashboard.web.component_data import as_json_only
+
+_HERE = Path(__file__).parent
+
+
+def _text(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+_component = st.components.v2.component(
+    "longpole_json",
+    html=_text("json_tree.html"),
+    css=_text("json_tree.css"),
+    js=_text("json_tree.js"),
+)
+
+
+def json_tree(node: Node, *, label: str, key: str, unfolded: int = 2) -> None:
+    """Show a tree.
+
+    Args:
+        node: what `longpole.dashboard.json_tree` made.
+        label: what it is, for those who do not see it.
+        key: unique on the page.
+        unfolded: how many levels are unfolded at first.
+    """
+    _component(data=as_json_only({"node": node, "label": label, "unfolded": unfolded}), key=key)
