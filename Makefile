@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ROOMS := model tracer storage analysis dashboard
 
-.PHONY: help demo test test-fast coverage lint format bench bench-peers endurance pictures clean
+.PHONY: help demo test test-fast coverage lint format bench bench-peers endurance pictures looks clean
 
 help:
 	@echo "make demo      record real parallel chains and open the dashboard on them"
@@ -19,6 +19,7 @@ help:
 	@echo "make bench-peers  what our handler and those of others cost the caller, side by side"
 	@echo "make endurance  kill a busy writer a thousand times, and look for what is missing"
 	@echo "make pictures  make the README's pictures anew (needs Chromium)"
+	@echo "make looks TO=FOLDER  a picture of every page, both themes, three widths, to look at"
 	@echo "make clean     remove the virtual environment and all caches"
 
 $(READY): pyproject.toml
@@ -62,6 +63,9 @@ endurance: $(READY)
 
 pictures: $(READY)
 	$(BIN)/python -m tests.browser.pictures
+
+looks: $(READY)
+	$(BIN)/python -m tests.browser.looks $(TO)
 
 clean:
 	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov build dist
