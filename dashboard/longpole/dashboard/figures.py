@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from longpole.analysis.result import Branch, FanOut, RunAnalysis
 from longpole.dashboard import words
 from longpole.dashboard.charts.base import CONFIG, FAINT, TEXT, TimeUnit, layout, literal, unit_of
-from longpole.dashboard.labels import placed_label
+from longpole.dashboard.labels import branch_label, placed_label
 from longpole.dashboard.palette import ERROR_COLOURS, FAMILY_COLOURS, Family, Theme
 from longpole.model import Status
 
@@ -63,7 +63,7 @@ def _limits(analysis: RunAnalysis) -> dict[int, str]:
     names: dict[int, list[str]] = {}
     for fan_out in analysis.fan_outs:
         if fan_out.limit is not None:
-            name = literal(analysis.run.span_by_id[fan_out.span_id].name)
+            name = literal(words.short_name(analysis.run.span_by_id[fan_out.span_id].name))
             known = names.setdefault(fan_out.limit, [])
             if name not in known:
                 known.append(name)
@@ -129,7 +129,7 @@ def branches(analysis: RunAnalysis, fan_out: FanOut, theme: Theme) -> go.Figure:
         width=0.12,
         hovertemplate="idle for %{customdata[0]} before the join<extra></extra>",
     )
-    labels = [literal(branch.key) for branch in shown]
+    labels = [literal(branch_label(analysis.run.span_by_id[branch.span_id])) for branch in shown]
     for trace in figure.data:
         trace.customdata = [
             (length, label) for length, label in zip(trace.customdata, labels, strict=True)

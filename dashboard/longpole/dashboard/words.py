@@ -175,6 +175,15 @@ def ago(at_ns: int, now_ns: int) -> str:
     return f"{seconds}s ago"
 
 
+def begun(text: str) -> str:
+    """Return text that begins with a capital letter, as a sentence of its own does.
+
+    >>> begun("as long as before, 2.30 s"), begun("")
+    ('As long as before, 2.30 s', '')
+    """
+    return text[:1].upper() + text[1:]
+
+
 def short_name(name: str) -> str:
     """Return a name without the list of parts that LangChain puts into it.
 

@@ -21,19 +21,24 @@ st.set_page_config(
     layout="wide",
 )
 st.html(Path(__file__).with_name("app.css"))
+st.logo(Path(__file__).with_name("logo.svg"), size="small")
 
 
 def _open_run(run_id: str) -> None:
     st.switch_page(run_page, query_params={"run": run_id})
 
 
+def _overview() -> None:
+    st.switch_page(overview_page, query_params=st.query_params.to_dict())
+
+
 def _run() -> None:
     run.page(open_run=_open_run, runs_page=runs_page)
 
 
-overview_page = st.Page(
-    overview.page, title="Overview", icon=":material/home:", url_path="overview", default=True
-)
+overview_page = st.Page(overview.page, title="Overview", icon=":material/home:", default=True)
+# The first page has no path of its own; a link to it by its name should lead there all the same.
+overview_by_name = st.Page(_overview, title="Overview", url_path="overview", visibility="hidden")
 runs_page = st.Page(runs.page, title="Runs", icon=":material/list:", url_path="runs")
 chains_page = st.Page(chains.page, title="Chains", icon=":material/hub:", url_path="chains")
 compare_page = st.Page(
@@ -58,6 +63,7 @@ st.navigation(
         failures_page,
         run_page,
         settings_page,
+        overview_by_name,
     ],
     position="top",
 ).run()

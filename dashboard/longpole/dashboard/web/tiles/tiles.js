@@ -22,6 +22,7 @@ function tileOf(tile) {
   }
   made.setAttribute("role", "listitem");
   made.dataset.label = tile.label;
+  made.setAttribute("aria-description", tile.meaning);
   const label = element("span", "ti-label", tile.label);
   label.title = tile.meaning;
   made.append(label, element("span", "ti-value", tile.value));

@@ -8,6 +8,7 @@ import streamlit as st
 
 from longpole.analysis.result import Branch, FanOut, RunAnalysis
 from longpole.dashboard import figures, words
+from longpole.dashboard.labels import branch_label
 from longpole.dashboard.web.table import Cell, Column, ColumnKind, Row, Table, table
 from longpole.dashboard.web.views.colours import theme
 
@@ -64,7 +65,7 @@ def tab(found: RunAnalysis, *, on_open: Callable[[str], None]) -> None:
     )
     if len(fan_out.branches) > figures.MAX_BARS:
         st.caption(f"The {figures.MAX_BARS} branches that ended last.")
-    table(_table(fan_out), key="branch_table", on_open=on_open)
+    table(_table(found, fan_out), key="branch_table", on_open=on_open)
     if len(fan_out.branches) > _MAX_ROWS:
         st.caption(f"The {_MAX_ROWS:,} branches that ended last.")
 
@@ -75,7 +76,7 @@ def _slowest(found: RunAnalysis) -> int:
 
 
 def _title(found: RunAnalysis, fan_out: FanOut) -> str:
-    name = found.run.span_by_id[fan_out.span_id].name
+    name = words.short_name(found.run.span_by_id[fan_out.span_id].name)
     return f"{name}, {fan_out.kind.value} of {len(fan_out.branches):,}"
 
 
@@ -84,22 +85,27 @@ def _summary(found: RunAnalysis, fan_out: FanOut) -> str:
     pole = next(b for b in fan_out.branches if b.span_id == fan_out.long_pole)
     return (
         f"{_title(found, fan_out)} · {limit}, peak {fan_out.peak:,} · the join waited for "
-        f"{pole.key} · the longest branch is {words.times(fan_out.imbalance_ratio)} the mean"
+        f"{_label(found, pole)} · the longest branch is "
+        f"{words.times(fan_out.imbalance_ratio)} the mean"
     )
 
 
-def _table(fan_out: FanOut) -> Table:
+def _label(found: RunAnalysis, branch: Branch) -> str:
+    return branch_label(found.run.span_by_id[branch.span_id])
+
+
+def _table(found: RunAnalysis, fan_out: FanOut) -> Table:
     latest = sorted(fan_out.branches, key=lambda branch: -branch.end_ns)[:_MAX_ROWS]
     longest_ns = max(1, *(branch.end_ns - branch.start_ns for branch in latest))
     return Table(
         caption="Branches, the last to end first",
         columns=_COLUMNS,
-        rows=tuple(_row(branch, fan_out, longest_ns) for branch in latest),
+        rows=tuple(_row(found, branch, fan_out, longest_ns) for branch in latest),
         max_height_px=520,
     )
 
 
-def _row(branch: Branch, fan_out: FanOut, longest_ns: int) -> Row:
+def _row(found: RunAnalysis, branch: Branch, fan_out: FanOut, longest_ns: int) -> Row:
     length_ns = branch.end_ns - branch.start_ns
     cost = branch.cost_usd
     is_pole = branch.span_id == fan_out.long_pole
@@ -108,7 +114,7 @@ def _row(branch: Branch, fan_out: FanOut, longest_ns: int) -> Row:
         id=branch.span_id,
         is_strong=is_pole,
         cells=(
-            Cell(branch.key, branch.key),
+            Cell(_label(found, branch), branch.key, note=branch.key),
             Cell(branch.status.value, branch.status.value),
             Cell(words.duration(length_ns), length_ns, length_ns / longest_ns),
             _duration_cell(branch.queue_wait_ns, otherwise="–"),

@@ -44,7 +44,10 @@ def tab(analysis: ChainAnalysis) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         many.heading("Failures", meanings.FAILED)
-        many.chart(trend.failed(buckets, theme()), key="trend_failed", alt="Failed runs")
+        if analysis.whole.errors:
+            many.chart(trend.failed(buckets, theme()), key="trend_failed", alt="Failed runs")
+        else:
+            st.caption("None of these runs failed.")
     with right:
         many.heading("Cost", meanings.COST)
         if any(bucket.cost_usd is not None for bucket in buckets):

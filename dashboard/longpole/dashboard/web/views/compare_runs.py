@@ -130,7 +130,9 @@ def _href(run: Run) -> str:
 
 def _compared(comparison: RunComparison) -> None:
     first, *others = verdict(comparison)
-    st.markdown(" · ".join([f"**{words.markdown(first)}**", *map(words.markdown, others)]))
+    st.markdown(
+        " · ".join([f"**{words.markdown(words.begun(first))}**", *map(words.markdown, others)])
+    )
     _who(comparison)
     many.metrics(_numbers(comparison), width_px=_CHANGE_PX)
     many.heading(
@@ -157,7 +159,11 @@ def _numbers(comparison: RunComparison) -> list[tuple[str, str, str | None]]:
     cost = words.cost(after.cost_usd, after.unpriced_calls)
     was = words.cost(before.cost_usd, before.unpriced_calls)
     return [
-        ("Wall", _arrow(words.duration(before.wall_ns), words.duration(after.wall_ns)), None),
+        (
+            "Wall",
+            _arrow(words.duration(before.wall_ns), words.duration(after.wall_ns)),
+            meanings.WALL,
+        ),
         (
             "Speed-up",
             _arrow(words.times(before.speedup_ratio), words.times(after.speedup_ratio)),
@@ -167,7 +173,7 @@ def _numbers(comparison: RunComparison) -> list[tuple[str, str, str | None]]:
         (
             "Tokens",
             _arrow(words.tokens(before.usage.total_tokens), words.tokens(after.usage.total_tokens)),
-            None,
+            meanings.TOKENS,
         ),
         ("Retries", _arrow(f"{before.retries:,}", f"{after.retries:,}"), meanings.RETRIES),
         (

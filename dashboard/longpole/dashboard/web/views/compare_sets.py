@@ -92,10 +92,10 @@ def _sides(found: Compared) -> None:
 
 
 def _compared(found: Compared, comparison: SetComparison) -> None:
-    st.markdown(f"**{words.markdown(set_verdict(comparison))}**")
+    st.markdown(f"**{words.markdown(words.begun(set_verdict(comparison)))}**")
     missing = what_is_missing(comparison)
     if missing:
-        st.caption(words.markdown(missing))
+        st.caption(words.markdown(words.begun(missing)))
     numbers, picture = st.columns(2, gap="medium")
     with numbers:
         many.heading("Numbers", meanings.BETWEEN)

@@ -16,7 +16,7 @@ def tab(found: RunAnalysis, *, on_open: Callable[[str], None]) -> None:
     shape = shape_of(found)
     graph(found, layout_of(shape, found.facts.wall_ns), key="graph", on_open=on_open)
     st.caption(
-        "From left to right what followed what; below each other what ran side by side. Dark: the "
+        "From left to right what followed what; below each other what ran side by side. Bold: the "
         "critical path; the bar at a box's foot is its share of the wall. Alike branches are one "
         "box ×N; +N is what a box holds and does not show."
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from longpole.analysis.result import RunAnalysis, RunFacts, RunOutline
-from longpole.dashboard import words
+from longpole.dashboard import meanings, words
 from longpole.dashboard.sentence import sentence
 from longpole.dashboard.web import queries
 from longpole.dashboard.web.views import (
@@ -219,19 +219,21 @@ def _sentence(found: RunAnalysis | RunOutline) -> None:
 def _numbers(facts: RunFacts) -> None:
     usage = facts.usage
     shown: list[tuple[str, str, str | None]] = [
-        ("Wall", words.duration(facts.wall_ns), None),
+        ("Wall", words.duration(facts.wall_ns), meanings.WALL),
         (
             "Speed-up",
             words.times(facts.speedup_ratio),
             f"Work ÷ wall. With no limits it could be {words.times(facts.parallelism_ratio)}.",
         ),
         ("Work", words.duration(facts.work_ns), "What it would take one after the other"),
-        ("Peak", f"{facts.peak_concurrency:,}", None),
+        ("Peak", f"{facts.peak_concurrency:,}", meanings.PEAK),
         ("Queued", words.duration(facts.queue_wait_ns), "What limits of concurrency cost"),
         (
             "Retries",
             f"{facts.retries:,}" + (f" + {facts.fallbacks:,}⤳" if facts.fallbacks else ""),
-            "Attempts after the first, and fallbacks tried (⤳)" if facts.fallbacks else None,
+            "Attempts after the first, and fallbacks tried (⤳)"
+            if facts.fallbacks
+            else meanings.RETRIES,
         ),
         (
             "Tokens",
@@ -239,7 +241,7 @@ def _numbers(facts: RunFacts) -> None:
             f"{usage.input_tokens:,} in, {usage.output_tokens:,} out, "
             f"{usage.cache_read_tokens:,} read from cache; {facts.llm_calls:,} model calls",
         ),
-        ("Cost", _cost(facts), _cost_help(facts)),
+        ("Cost", words.cost(facts.cost_usd, facts.unpriced_calls), _cost_help(facts)),
         (
             "Wasted",
             words.usd(facts.wasted_cost_usd),
@@ -247,12 +249,6 @@ def _numbers(facts: RunFacts) -> None:
         ),
     ]
     many.metrics(shown)
-
-
-def _cost(facts: RunFacts) -> str:
-    if facts.cost_usd is None:
-        return "unknown" if facts.unpriced_calls else "–"
-    return ("≥ " if facts.unpriced_calls else "") + words.usd(facts.cost_usd)
 
 
 def _cost_help(facts: RunFacts) -> str:

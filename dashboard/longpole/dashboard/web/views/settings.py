@@ -35,6 +35,7 @@ _DAY_S = 86_400
 _RUNS_LOOKED_AT = 20
 _MARKS = {Verdict.OK: "ok", Verdict.NOTE: "note", Verdict.PROBLEM: "error"}
 _MILLION = 1_000_000
+_UNREADABLE = "Nothing can be told while the store cannot be read."
 
 
 def page() -> None:
@@ -54,9 +55,10 @@ def page() -> None:
 
 
 def _health() -> None:
+    st.subheader("Health", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader("Health", anchor=False, width="stretch")
-        if st.button("Check again", icon=":material/refresh:"):
+        place = st.container(width="stretch")
+        if st.button("Check again", icon=":material/refresh:", type="tertiary"):
             _findings.clear()
     url = queries.store_url()
     found = _findings(url)
@@ -64,7 +66,7 @@ def _health() -> None:
     notes = sum(one.verdict is Verdict.NOTE for one in found)
     told = [words.count(problems, "problem")] if problems else []
     told += [words.count(notes, "note")] if notes else []
-    st.caption(f"{', '.join(told) or 'Nothing wrong'} · the same as `longpole doctor`")
+    place.caption(f"{', '.join(told) or 'Nothing wrong'} · the same as `longpole doctor`")
     table(_health_table(found), key="health")
 
 
@@ -116,9 +118,9 @@ def _size() -> None:
         trouble.store(error, queries.shown_store_url())
         return
     shown = [
-        ("Runs", f"{state.runs:,}", None),
-        ("Spans", f"{state.spans:,}", None),
-        ("On disk", words.size(size.total_bytes), None),
+        ("Runs", f"{state.runs:,}", "All that are stored, also those that have not ended"),
+        ("Spans", f"{state.spans:,}", "All that are stored, of all runs"),
+        ("On disk", words.size(size.total_bytes), "The database with its log and its spool"),
         ("Unused", words.size(size.free_bytes), "Space that deleted runs left in the file"),
     ]
     many.metrics(shown, width_px=96)
@@ -202,6 +204,9 @@ def _prices() -> None:
         # What was not looked at yet has no price either, and nobody would know.
         queries.settle_new_runs()
         models = _unpriced(queries.store_url(), queries.state().token)
+    except StoreError:
+        st.caption(_UNREADABLE)
+        return
     except LongpoleError as error:
         st.code(str(error), language=None, wrap_lines=True)
         return
@@ -281,8 +286,8 @@ def _exports() -> None:
     st.subheader("Exports", anchor=False)
     try:
         destinations = queries.store().destinations()
-    except StoreError as error:
-        st.code(str(error), language=None, wrap_lines=True)
+    except StoreError:
+        st.caption(_UNREADABLE)
         return
     if destinations:
         table(_ledger(destinations), key="ledger")

@@ -137,7 +137,7 @@ _VALUES: Mapping[str, Callable[[RunAnalysis, Span], Any]] = {
 def _row(found: RunAnalysis, span: Span, depth: int) -> Row:
     facts = found.spans[span.span_id]
     length_ns = _length_ns(found, span)
-    label = words.span_label(span)
+    label = words.short_name(words.span_label(span))
     start_ns = span.start_ns - found.run.root.start_ns
     tokens = span.usage.total_tokens if span.usage else 0
     return Row(
@@ -145,7 +145,7 @@ def _row(found: RunAnalysis, span: Span, depth: int) -> Row:
         indent=depth,
         is_strong=facts.on_path_ns > 0,
         cells=(
-            Cell(label, label),
+            Cell(label, label, note=words.span_label(span)),
             Cell(span.kind.value, span.kind.value),
             Cell(span.status.value, span.status.value),
             Cell(words.duration(start_ns) if start_ns else "0", start_ns),
