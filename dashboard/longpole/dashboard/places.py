@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 from longpole.analysis.positions import Position
@@ -32,6 +34,20 @@ def below_label(below: Position) -> str:
         return _short(last)
     branch = next((label for label in reversed(above) if KEYED.fullmatch(label)), None)
     return _short(last) if branch is None else f"{_short(branch)} › {_short(last)}"
+
+
+def below_labels(positions: Sequence[Position]) -> tuple[str, ...]:
+    """Return such labels of several positions; what they begin with tells equal ones apart.
+
+    >>> below_labels([("mail", "judge"), ("chat", "judge"), ("chat", "answer")])
+    ('mail › judge', 'chat › judge', 'answer')
+    """
+    labels = [below_label(below) for below in positions]
+    counts = Counter(labels)
+    return tuple(
+        f"{_short(below[0])} › {label}" if counts[label] > 1 and len(below) > 1 else label
+        for label, below in zip(labels, positions, strict=True)
+    )
 
 
 def label_alone(position: Position) -> str:

@@ -11,7 +11,7 @@ from longpole.analysis import PlaceDelta, RunSample
 from longpole.dashboard.charts.base import ROW_PX, lay_out, literal, rows_axis, unit_of
 from longpole.dashboard.difference import signed_duration
 from longpole.dashboard.palette import ERROR_COLOURS, FAMILY_COLOURS, Family, Theme
-from longpole.dashboard.places import below_label
+from longpole.dashboard.places import below_label, below_labels
 from longpole.dashboard.set_difference import excludes_zero, interval_words
 
 ROWS_MOST: Final = 14
@@ -66,7 +66,9 @@ def place_deltas(places: Sequence[PlaceDelta], theme: Theme) -> go.Figure:
         title_text=f"a run waits for it longer afterwards ({unit.name})", range=[-reach, reach]
     )
     figure.update_yaxes(
-        **rows_axis(rows, [literal(below_label(place.position)) for place in shown])
+        **rows_axis(
+            rows, [literal(label) for label in below_labels([one.position for one in shown])]
+        )
     )
     return figure
 

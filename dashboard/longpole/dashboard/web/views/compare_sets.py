@@ -10,7 +10,7 @@ import streamlit as st
 from longpole.analysis import PlaceDelta, SetComparison
 from longpole.dashboard import meanings, words
 from longpole.dashboard.charts import difference
-from longpole.dashboard.places import below_label
+from longpole.dashboard.places import below_labels
 from longpole.dashboard.set_difference import (
     Difference,
     differences,
@@ -135,20 +135,20 @@ def _places(told: Sequence[PlaceDelta]) -> None:
         key="place_deltas",
         alt="By how much a run waits longer for each position, with 95 % intervals",
     )
+    shown = told[:_ROWS_MOST]
     table(
         Table(
             caption="Positions by difference",
             columns=_PLACES,
-            rows=tuple(_place(place) for place in told[:_ROWS_MOST]),
+            rows=tuple(map(_place, shown, below_labels([place.position for place in shown]))),
             max_height_px=520,
         ),
         key="set_places",
     )
 
 
-def _place(place: PlaceDelta) -> Row:
+def _place(place: PlaceDelta, label: str) -> Row:
     remark = "new" if not place.runs_before else "gone" if not place.runs_after else ""
-    label = below_label(place.position)
     return Row(
         id="\x1f".join(place.position),
         is_strong=excludes_zero(place.between_ns),
