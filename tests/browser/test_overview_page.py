@@ -38,6 +38,14 @@ def test_the_first_page_tells_numbers_findings_and_what_bounds_the_wall(
     expect(card).to_contain_text("longpole what-if")
 
 
+def test_its_name_in_the_address_leads_to_it(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server, "/overview?q=status%3Aerror")
+
+    expect(_tile(page, "Runs")).to_contain_text("1")
+    expect(page.get_by_label("Filter", exact=True)).to_have_value("status:error")
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+
+
 def test_a_finding_leads_to_its_chain_and_its_runs(server: Server, open_page: OpenPage) -> None:
     page = open_page(server, "/?q=panel")
     card = _cards(page).filter(has_text="claude holds up")

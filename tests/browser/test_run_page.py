@@ -41,7 +41,7 @@ _SHOWN = {
     "Concurrency": ".js-plotly-plot",
     "What-if": ".js-plotly-plot",
     "Graph": ".lg-box",
-    "Raw": '[data-testid="stJson"]',
+    "Raw": ".jt-row",
 }
 
 
@@ -224,6 +224,9 @@ def test_content_is_shown_as_text(server: Server, open_page: OpenPage) -> None:
     page = open_page(server, _path(HOSTILE.run_id, span=HOSTILE.spans[1].span_id))
 
     expect(page.locator("code").filter(has_text=stories.CANARY).first).to_be_visible()
+    expect(page.locator(".jt-row").filter(has_text="<i>42</i>")).to_be_visible()
+    expect(page.locator(".jt-row i, .jt-row b, code i, code b")).to_have_count(0)
+    page.get_by_test_id("stButtonGroup").get_by_text("text", exact=True).click()
     expect(page.locator("code").filter(has_text="<i>42</i>").first).to_be_visible()
     expect(page.locator("code i, code b")).to_have_count(0)
 

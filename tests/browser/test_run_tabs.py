@@ -91,3 +91,14 @@ def test_no_page_is_wider_than_a_narrow_window(server: Server, open_page: OpenPa
         expect(page.locator(shown).first).to_be_visible()
         overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         assert overflow <= 0, path
+
+
+def test_a_run_is_exported_from_its_raw_tab(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server, _path(PANEL.run_id, "Raw"))
+
+    page.get_by_role("button", name="Export", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Perfetto trace", exact=True).click()
+    dialog.get_by_role("button", name="Make the file").click()
+
+    expect(dialog.get_by_text(f"longpole-{PANEL.run_id[:8]}.perfetto.json")).to_be_visible()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -180,6 +181,36 @@ def test_the_list_fits_every_width(
 
     overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert overflow <= 0
+
+
+def test_ticked_runs_are_exported_as_a_file(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server, "/runs?q=panel")
+    for place in (0, 1):
+        page.locator(".lt tbody input").nth(place).check()
+    chosen = {row.get_attribute("data-id") for row in page.locator(".lt tbody tr").all()[:2]}
+
+    page.get_by_role("button", name="Export", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Make the file").click()
+    expect(page.get_by_text(re.compile("2 runs, 24 spans"))).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+
+    lines = [json.loads(line) for line in Path(download.value.path()).read_text().splitlines()]
+    assert download.value.suggested_filename == "longpole-2-runs.jsonl"
+    assert {line["run_id"] for line in lines if line["type"] == "run"} == chosen
+
+
+def test_the_box_in_the_header_ticks_the_page(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server)
+    expect(page.locator(".lt tbody tr")).to_have_count(50)
+
+    page.get_by_label("Choose all rows of this page").check()
+    expect(page.get_by_text("50 chosen")).to_be_visible()
+    page.locator(".lt tbody input").first.uncheck()
+    expect(page.get_by_text("49 chosen")).to_be_visible()
+
+    page.get_by_role("link", name="Chains of these").click()
+    expect(page.get_by_text("49 runs · times are UTC")).to_be_visible()
 
 
 def test_names_from_traces_are_shown_as_they_are(server: Server, open_page: OpenPage) -> None:

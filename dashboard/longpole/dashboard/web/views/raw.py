@@ -32,7 +32,14 @@ def tab(found: RunAnalysis) -> None:
             icon=":material/download:",
             on_click="ignore",
         )
-        if st.button("Export", icon=":material/upload_file:"):
+        # A page that follows a run is drawn anew all the time, and would close the dialog.
+        is_running = found.run.is_running
+        if st.button(
+            "Export",
+            icon=":material/upload_file:",
+            disabled=is_running,
+            help="When the run has ended" if is_running else None,
+        ):
             exporting.dialog([run_id])
         command = ("longpole", "show", run_id[:8], "--json", *queries.store_arguments())
         st.code(shlex.join(command), language=None)
