@@ -22,6 +22,8 @@ from longpole.dashboard.web.views import cheaper, many, nothing, unpriced
 from longpole.dashboard.web.views.colours import theme
 
 _ROWS_MOST: Final = 200
+_AMOUNT_PX: Final = 192
+"""As wide as an amount with its share."""
 _NUMBER: Final = ColumnKind.NUMBER
 SPENT, WASTED, CACHES, UNPRICED, CHEAPER = _PARTS = (
     "Spent",
@@ -78,7 +80,7 @@ def _drawn(question: Question, found: Sampled) -> None:
     st.caption(many.counted(found))
     spending = samples.spending(question)
     saved_usd = saved_by_caches(spending.caches, queries.prices(), at_ns=_newest_ns(spending))
-    many.metrics(_numbers(spending, saved_usd))
+    many.metrics(_numbers(spending, saved_usd), width_px=_AMOUNT_PX)
     drawn: dict[str, Callable[[], None]] = {
         SPENT: lambda: _spent(question),
         WASTED: lambda: _wasted(spending),

@@ -106,7 +106,7 @@ def _pairs(caption: str, pairs: Sequence[tuple[str, str, str]]) -> Table:
     return Table(
         caption=caption,
         columns=(
-            Column(key="fact", label="Fact", width_px=112, is_sortable=False),
+            Column(key="fact", label="Fact", width_px=110, is_sortable=False),
             Column(
                 key="value",
                 label="Value",

@@ -85,10 +85,10 @@ def _card(number: int, finding: Finding) -> None:
         said, gains = st.columns([3.4, 1], gap="small")
         said.markdown(f"{number}\\. {named(text.sentence)}")
         gains.markdown("  \n".join(gains_of(finding)))
-        st.caption(f"{named(text.evidence)}  \n**Try** {named(text.advice)}")
+        st.caption(f"{named(words.begun(text.evidence))}  \n**Try** {named(text.advice)}")
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             links(_links(finding), key=f"finding_links_{number}")
-            st.code(next_commands(finding)[0], language=None)
+            st.code(next_commands(finding)[0], language=None, width="content")
 
 
 def named(text: str) -> str:

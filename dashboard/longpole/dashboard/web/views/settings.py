@@ -40,7 +40,7 @@ _UNREADABLE = "Nothing can be told while the store cannot be read."
 
 def page() -> None:
     """Draw the page."""
-    health, size = st.columns([1.7, 1], gap="medium")
+    health, size = st.columns([1.45, 1], gap="medium")
     with health:
         _health()
         _housekeeping()
@@ -161,7 +161,7 @@ def _recording() -> None:
         Table(
             caption="Settings in force here",
             columns=(
-                Column(key="name", label="Variable", kind=ColumnKind.CODE, width_px=206),
+                Column(key="name", label="Variable", kind=ColumnKind.CODE, width_px=194),
                 Column(key="value", label="In force", width_px=96, grows=True),
             ),
             rows=tuple(
