@@ -14,7 +14,8 @@ def tab(found: RunAnalysis) -> None:
     facts = found.facts
     mean = facts.work_ns / facts.wall_ns if facts.wall_ns else 0.0
     st.caption(
-        f"At most {facts.peak_concurrency:,} spans at work at once, {mean:.1f} on average · "
+        f"At most {words.count(facts.peak_concurrency, 'span')} at work at once, {mean:.1f} on "
+        "average · "
         f"{words.share(facts.efficiency_ratio)} of what was allowed was used · nothing at work for "
         f"{words.share(found.breakdown.idle_ratio)} of the time, one span alone for "
         f"{words.share(found.breakdown.serial_ratio)}"

@@ -72,7 +72,9 @@ def tab(found: RunAnalysis, *, on_open: Callable[[str], None]) -> None:
 
 
 def _basis(found: RunAnalysis) -> str:
-    count = f"{len(found.critical_path):,} segments that add up to the wall time. "
+    segments = words.count(len(found.critical_path), "segment")
+    adds_up = "is" if len(found.critical_path) == 1 else "add up to"
+    count = f"{segments} that {adds_up} the wall time. "
     return (
         count
         + {
