@@ -31,7 +31,8 @@ from longpole.model import Status
 from longpole.model.errors import RunReferenceError, StoreError
 
 _REFRESH_S = 1.0
-_REST_S = 0.4
+_REST_S = 0.5
+_LOOKS_MOST = 6
 _HANDED_OVER = "run token handed over"
 _TAB = "tab"
 _DETAILS_PX = 460
@@ -93,16 +94,18 @@ def _over(found: RunAnalysis | RunOutline, token: int) -> None:
 
     It stays as of this token whatever is recorded meanwhile.
     """
-    is_outline, drawn = isinstance(found, RunOutline), False
+    is_outline, looks = isinstance(found, RunOutline), 0
+    selection = _Selection(found.run.run_id)
 
     @st.fragment(run_every=_REST_S if is_outline else None)
     def body() -> None:
-        nonlocal drawn
+        nonlocal looks
         shown = found
         if is_outline:
-            # From the second time on: by then the first is on the screen.
-            shown = queries.first_look(found.run.run_id, token, wants_rest=drawn)
-            drawn = True
+            # Not before the first is on the screen; that may never be told, from another tab say.
+            wants_rest = selection.is_painted or looks > _LOOKS_MOST
+            looks += 1
+            shown = queries.first_look(found.run.run_id, token, wants_rest=wants_rest)
             if not isinstance(shown, RunOutline):
                 st.session_state[_HANDED_OVER] = token
                 st.rerun()
@@ -129,6 +132,7 @@ class _Selection:
         self._selected = f"selected:{run_id}"
         self._focus = f"focus:{run_id}"
         self._zoom = f"zoom:{run_id}"
+        self._painted = f"painted:{run_id}"
         self.widget = f"waterfall:{run_id}"
 
     def begin(self) -> None:
@@ -154,6 +158,15 @@ class _Selection:
         """The part that the drawing is told to show when it appears, in ns since the start."""
         zoom: tuple[float, float] | None = st.session_state.get(self._zoom)
         return zoom
+
+    @property
+    def is_painted(self) -> bool:
+        """Whether an outline was seen on the screen."""
+        return self._painted in st.session_state
+
+    def note_painted(self) -> None:
+        """Take over that an outline is on the screen."""
+        st.session_state[self._painted] = True
 
     def jump(self, span_id: str | None) -> None:
         """Select a span from outside of the drawing."""
@@ -297,6 +310,7 @@ def _waterfall(found: RunAnalysis | RunOutline, token: int, selection: _Selectio
             key=selection.widget,
             on_selected=selection.follow,
             on_zoom=selection.look,
+            on_painted=selection.note_painted,
         )
     with beside:
         details.panel(found, selection.span_id, height_px=max(_DETAILS_PX, height_px(found.run)))

@@ -29,13 +29,25 @@ _component = st.components.v2.component(
 
 
 def waterfall(
-    payload: bytes, *, key: str, on_selected: Callable[[], None], on_zoom: Callable[[], None]
+    payload: bytes,
+    *,
+    key: str,
+    on_selected: Callable[[], None],
+    on_zoom: Callable[[], None],
+    on_painted: Callable[[], None],
 ) -> None:
     """Draw a payload of `encode`.
 
     When another span is selected, `on_selected` is called and `st.session_state[key]["selected"]`
     is its id; when another part of the run is looked at, `on_zoom`, and "zoom" is that part as
-    `from-to` in milliseconds since the start, or empty for the whole run. The same payload is not
-    sent again, and a new one keeps zoom, folds and selection.
+    `from-to` in milliseconds since the start, or empty for the whole run. When the payload of an
+    outline is on the screen, `on_painted` is called. The same payload is not sent again, and a new
+    one keeps zoom, folds and selection.
     """
-    _component(data=payload, key=key, on_selected_change=on_selected, on_zoom_change=on_zoom)
+    _component(
+        data=payload,
+        key=key,
+        on_selected_change=on_selected,
+        on_zoom_change=on_zoom,
+        on_painted_change=on_painted,
+    )

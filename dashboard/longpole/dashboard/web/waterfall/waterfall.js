@@ -144,7 +144,15 @@ class Waterfall {
       if (!this.width) return;
       this.painter.paint();
       this.paints++;
+      if (!this.trace.isWhole) this.askForRest();
     });
+  }
+
+  // Once, and when the first picture is on the screen: the rest would only hold it up.
+  askForRest() {
+    if (this.hasAsked) return;
+    this.hasAsked = true;
+    requestAnimationFrame(() => setTimeout(() => this.report("painted", true)));
   }
 
   scaled(canvas) {
