@@ -9,7 +9,7 @@ than five runs on a side there is none, and it says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -211,12 +211,14 @@ class _Set:
         self.walls_ns = sorted(sample.wall_ns for sample in samples)
         self.runs_with: dict[Position, int] = {}
         self._own_ns: dict[Position, int] = {}
-        self._skipped = 0 if is_rooted else 1
-        for sample in samples:
-            for position, place in sample.places.items():
-                at = position[self._skipped :]
-                self.runs_with[at] = self.runs_with.get(at, 0) + 1
-                self._own_ns[at] = self._own_ns.get(at, 0) + place.own_path_ns
+        self._named: dict[Position, list[Position]] = {}
+        runs, own_ns = _occurrences(samples)
+        # Few positions are in many runs: they are told from each other once, not in every run.
+        for position, count in runs.items():
+            at = position[0 if is_rooted else 1 :]
+            self._named.setdefault(at, []).append(position)
+            self.runs_with[at] = self.runs_with.get(at, 0) + count
+            self._own_ns[at] = self._own_ns.get(at, 0) + own_ns[position]
 
     def mean_ns(self, position: Position) -> Fraction:
         return Fraction(self._own_ns.get(position, 0), len(self.samples))
@@ -237,21 +239,37 @@ class _Set:
         self, positions: Sequence[Position], random: Random, resamples: int
     ) -> Iterator[list[float]]:
         """Yield means of wall, cost in millionths of a millionth, error, each one's own time."""
-        rows = [self._row(sample, positions) for sample in self.samples]
+        named = [self._named.get(position, []) for position in positions]
+        rows = [_row(sample, named) for sample in self.samples]
         for (sums,) in resampled_sums(rows, random=random, resamples=resamples):
             yield [one / len(rows) for one in sums]
 
-    def _row(self, sample: RunSample, positions: Sequence[Position]) -> list[int]:
-        own_ns = {
-            position[self._skipped :]: place.own_path_ns
-            for position, place in sample.places.items()
-        }
-        return [
-            sample.wall_ns,
-            int((sample.cost_usd or Decimal(0)).scaleb(_PICO)),
-            int(sample.status is Status.ERROR),
-            *(own_ns.get(position, 0) for position in positions),
-        ]
+
+def _occurrences(
+    samples: Sequence[RunSample],
+) -> tuple[Mapping[Position, int], Mapping[Position, int]]:
+    """Return in how many runs each position is, and its own time on the paths of all of them."""
+    runs: dict[Position, int] = {}
+    own_ns: dict[Position, int] = {}
+    for sample in samples:
+        for position, place in sample.places.items():
+            runs[position] = runs.get(position, 0) + 1
+            own_ns[position] = own_ns.get(position, 0) + place.own_path_ns
+    return runs, own_ns
+
+
+def _row(sample: RunSample, named: Sequence[Sequence[Position]]) -> list[int]:
+    """Return wall, cost, error and own times; `named` are the positions that make up each one."""
+    places = sample.places
+    return [
+        sample.wall_ns,
+        int((sample.cost_usd or Decimal(0)).scaleb(_PICO)),
+        int(sample.status is Status.ERROR),
+        *(
+            sum([places[position].own_path_ns for position in positions if position in places])
+            for positions in named
+        ),
+    ]
 
 
 def _intervals(
