@@ -27,18 +27,9 @@ from fractions import Fraction
 from typing import Any, Final
 
 from longpole.analysis.budgets import METRICS, Amount, Budget, Unit
+from longpole.analysis.time_units import UNITS_NS
 from longpole.model.errors import SettingsError
 
-_UNITS_NS: Final = {
-    "ns": 1,
-    "us": 1_000,
-    "µs": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "m": 60_000_000_000,
-    "min": 60_000_000_000,
-    "h": 3_600_000_000_000,
-}
 _TIME: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)\s*([a-zµ]{1,3})")
 _RUNS_NEEDED: Final = "runs_needed"
 _ON_PATH: Final = "on_path"
@@ -124,7 +115,7 @@ _EXPECTED: Final = {
 def _read(value: Any, unit: Unit) -> Amount | None:
     if unit is Unit.TIME:
         found = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
-        step_ns = None if found is None else _UNITS_NS.get(found[2])
+        step_ns = None if found is None else UNITS_NS.get(found[2])
         return None if found is None or step_ns is None else int(Fraction(found[1]) * step_ns)
     number = _number(value, unit)
     return number if number is None or unit is Unit.MONEY else Fraction(number)

@@ -33,17 +33,9 @@ from longpole.analysis.changes import (
     Timeout,
     Without,
 )
+from longpole.analysis.time_units import UNITS_NS
 from longpole.model.errors import ChangeError
 
-_UNITS_NS: Final[Mapping[str, int]] = {
-    "ns": 1,
-    "us": 1_000,
-    "µs": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "m": 60_000_000_000,
-    "h": 3_600_000_000_000,
-}
 _NUMBER: Final = re.compile(r"(-?)([0-9]{1,12}(?:\.[0-9]{1,9})?)(.*)", re.DOTALL)
 _LONGEST_NS: Final = 30 * 24 * 3_600_000_000_000
 
@@ -164,11 +156,11 @@ def _length_ns(piece: _Piece, *, is_signed: bool = False) -> int:
     if found is None:
         raise piece.refused(f"{piece.text!r} is no length of time, {expected}")
     sign, number, unit = found.groups()
-    if unit not in _UNITS_NS and not (unit == "" and Decimal(number) == 0):
+    if unit not in UNITS_NS and not (unit == "" and Decimal(number) == 0):
         raise piece.refused(f"{piece.text!r} has no unit of time, {expected}")
     if sign and not is_signed:
         raise piece.refused(f"{piece.text!r} is negative, {expected}")
-    length = int(Decimal(number) * _UNITS_NS.get(unit, 1))
+    length = int(Decimal(number) * UNITS_NS.get(unit, 1))
     if length > _LONGEST_NS:
         raise piece.refused(f"{piece.text!r} is longer than 30 days, expected less")
     return -length if sign else length
@@ -424,6 +416,6 @@ def length(length_ns: int) -> str:
     if not length_ns:
         return "0"
     for unit in ("h", "m", "s", "ms", "us"):
-        if length_ns % _UNITS_NS[unit] == 0:
-            return f"{length_ns // _UNITS_NS[unit]}{unit}"
+        if length_ns % UNITS_NS[unit] == 0:
+            return f"{length_ns // UNITS_NS[unit]}{unit}"
     return f"{length_ns}ns"
