@@ -522,3 +522,23 @@ def test_the_demo_can_be_told_in_ascii(tmp_path: Path) -> None:
     )
 
     assert b"failed, as it should" in told.stdout
+
+
+def test_the_demo_can_be_stopped_while_it_records(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "longpole.dashboard.cli", "demo", "--record-only"]
+    demo = subprocess.Popen(
+        [*command, "--speed", "4", "--store", str(tmp_path / "demo.db")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert demo.stdout is not None
+    assert demo.stdout.readline().startswith("rag ")
+    # As a terminal does: to the command and to what it started.
+    os.killpg(demo.pid, signal.SIGINT)
+    _, said = demo.communicate(timeout=60)
+
+    assert demo.returncode == 130
+    assert said == "\nstopped; what was recorded until now is kept\n"
+    assert runs_in(tmp_path / "demo.db")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import signal
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from longpole.tracer.demo.programme import SCENES, run_scenes
 from longpole.tracer.demo.stage import SceneResult
 
 _FLUSH_TIMEOUT_S: Final = 30.0
+_STOPPED: Final = 128 + signal.SIGINT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0 when every scene went as it should (some are meant to end in an error), 1 when the
-        store did not take everything in time.
+        store did not take everything in time, 130 when it was stopped with Ctrl+C.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal of an older encoding lacks signs that a scene may say.
@@ -36,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run_scenes(handler, speed=options.speed, only=options.only, report=_print)
         is_stored = handler.flush(timeout_s=_FLUSH_TIMEOUT_S)
+    except KeyboardInterrupt:
+        print("\nstopped; what was recorded until now is kept", file=sys.stderr)
+        return _STOPPED
     finally:
         handler.close()
     if not is_stored:
