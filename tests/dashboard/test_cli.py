@@ -212,7 +212,11 @@ def test_settled_numbers_are_those_of_a_fresh_look(store: Path) -> None:
 
 @pytest.mark.parametrize(
     ("reference", "said"),
-    [("f" * 32, "no run matches"), ("", "no run matches"), ("zz", "no run matches")],
+    [
+        ("f" * 32, f"no run matches '{'f' * 32}'; list them"),
+        ("", "no run matches ''; list them"),
+        ("panel", "no run matches 'panel', expected an id, the beginning of one, or last; list"),
+    ],
 )
 def test_an_unknown_run_is_said(store: Path, reference: str, said: str) -> None:
     result = longpole("show", reference, store=store)

@@ -146,7 +146,10 @@ class UnknownRunError(RunReferenceError):
         if reference == "last":
             message = "the store holds no run yet; record one with: longpole demo --record-only"
         else:
-            message = f"no run matches {reference!r}; list them with: longpole runs"
+            # Whoever gives a chain's name learns what is meant by a run.
+            is_id = set(reference.lower()) <= set("0123456789abcdef")
+            meant = "" if is_id else ", expected an id, the beginning of one, or last"
+            message = f"no run matches {reference!r}{meant}; list them with: longpole runs"
         super().__init__(message, reference)
 
 
