@@ -19,6 +19,8 @@ ROUND_RUNS: Final = 500
 """Runs of one round at most, after which a worker asks for its share again."""
 BACKLOG_RUNS: Final = 50_000
 """The same for a round in which several processes compute a backlog."""
+PROCESSES_MOST: Final = 4
+"""As many processes are started unasked, and may be asked for on any machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

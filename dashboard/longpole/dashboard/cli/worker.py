@@ -8,20 +8,16 @@ import secrets
 import signal
 import threading
 import time
-from typing import Final
 
 import click
 
 from longpole.dashboard import words
 from longpole.dashboard.cli.options import json_option, store_option, write_json
 from longpole.dashboard.prices import price_book
-from longpole.dashboard.working import Round, work
+from longpole.dashboard.working import PROCESSES_MOST, Round, work
 from longpole.model.errors import SettingsError
 from longpole.storage import open_store
 from longpole.storage.urls import is_clickhouse, is_embedded
-
-_PROCESSES_MOST: Final = 4
-"""What is started unasked, and may be asked for on any machine."""
 
 
 def _not_too_many(
@@ -29,7 +25,7 @@ def _not_too_many(
 ) -> int | None:
     # Each has the analysis in memory; more of them than processors only take turns.
     processors = os.cpu_count() or 1
-    most = max(_PROCESSES_MOST, processors)
+    most = max(PROCESSES_MOST, processors)
     if given is not None and given > most:
         raise click.BadParameter(
             f"{given} are too many for {words.count(processors, 'processor')}, "
@@ -57,7 +53,7 @@ def _not_too_many(
     metavar="N",
     callback=_not_too_many,
     help="How many processes compute a backlog, at most one a processor, or 4.  "
-    f"[default: one a processor, up to {_PROCESSES_MOST}]",
+    f"[default: one a processor, up to {PROCESSES_MOST}]",
 )
 @click.option("--print-ddl", is_flag=True, help="Print the statements that make the tables.")
 def worker(
@@ -107,7 +103,7 @@ def worker(
 
 def _processes_for(url: str, asked: int | None) -> int:
     if not is_embedded(url):
-        return asked or min(_PROCESSES_MOST, os.cpu_count() or 1)
+        return asked or min(PROCESSES_MOST, os.cpu_count() or 1)
     if asked is not None and asked > 1:
         raise SettingsError(f"store {url!r} lets no second process in; leave --processes away")
     return 1

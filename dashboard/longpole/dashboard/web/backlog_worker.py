@@ -13,6 +13,8 @@ import sys
 from threading import Lock
 from typing import Final
 
+from longpole.dashboard.working import PROCESSES_MOST
+
 # -P: files of the folder that the user is in must not stand in for ours.
 _WORKER: Final = (sys.executable, "-P", "-m", "longpole.dashboard.cli", "worker", "--once")
 
@@ -29,7 +31,7 @@ class BacklogWorker:
         """Have a process at work."""
         with self._lock:
             if self._process is None or self._process.poll() is not None:
-                processes = max(1, (os.cpu_count() or 1) - 1)
+                processes = min(PROCESSES_MOST, max(1, (os.cpu_count() or 1) - 1))
                 self._process = subprocess.Popen(
                     [*_WORKER, "--processes", str(processes)],
                     stdin=subprocess.DEVNULL,
