@@ -77,18 +77,23 @@ def profile_of(
     intervals: Sequence[tuple[int, int, int]], start_ns: int, end_ns: int
 ) -> tuple[ConcurrencyStep, ...]:
     """Return how many spans were at work over time; begins at the start, ends with 0."""
-    changes: dict[int, int] = {start_ns: 0, end_ns: 0}
-    for _, low, high in intervals:
-        changes[low] = changes.get(low, 0) + 1
-        changes[high] = changes.get(high, 0) - 1
+    # Both end with the end, so that neither runs out before it is reached.
+    begun_ns = [*sorted([low for _, low, _ in intervals]), end_ns]
+    done_ns = [*sorted([high for _, _, high in intervals]), end_ns]
     steps: list[ConcurrencyStep] = []
-    running, shown = 0, -1
-    for at_ns, change in sorted(changes.items()):
-        running += change
-        if running != shown or at_ns == end_ns:
-            steps.append(_make_step(at_ns, running))
-            shown = running
-    return tuple(steps)
+    begun = done = 0
+    at_ns, shown = start_ns, -1
+    while at_ns < end_ns:
+        while begun_ns[begun] <= at_ns:
+            begun += 1
+        while done_ns[done] <= at_ns:
+            done += 1
+        if begun - done != shown:
+            shown = begun - done
+            steps.append(_make_step(at_ns, shown))
+        one_ns, other_ns = begun_ns[begun], done_ns[done]
+        at_ns = one_ns if one_ns < other_ns else other_ns
+    return (*steps, _make_step(end_ns, 0))
 
 
 def self_times_ns(timeline: Timeline) -> list[int]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -321,21 +322,36 @@ def assemble(
     Raises:
         BrokenLawError: there is no span at all.
     """
+    given = tuple(spans)
+    about: dict[str, Any] = {
+        "run_id": run_id,
+        "trace_id": trace_id,
+        "session_id": session_id,
+        "user_id": user_id,
+        "tags": tuple(tags),
+        "metadata": MappingProxyType(dict(metadata or {})),
+    }
+    tops = [span.span_id for span in given if span.parent_span_id is None]
+    if len(tops) == 1:
+        # As nearly always: what breaks no law needs no mending.
+        run = Run(root_span_id=tops[0], spans=tuple(sorted(given, key=_start_order)), **about)
+        with suppress(BrokenLawError):
+            run.check()
+            return run
+    return _mended(given, about)
+
+
+def _mended(given: Iterable[Span], about: Mapping[str, Any]) -> Run:
     repairs: list[str] = []
-    unique = _well_formed(spans, repairs)
+    unique = _well_formed(given, repairs)
     if not unique:
-        raise BrokenLawError(f"run {run_id!r} has no spans")
+        raise BrokenLawError(f"run {about['run_id']!r} has no spans")
     rooted, root_id = _rooted(_acyclic(unique, repairs), repairs)
     run = Run(
-        run_id=run_id,
         root_span_id=root_id,
         spans=tuple(sorted(rooted.values(), key=_start_order)),
-        trace_id=trace_id,
-        session_id=session_id,
-        user_id=user_id,
-        tags=tuple(tags),
-        metadata=MappingProxyType(dict(metadata or {})),
         repairs=tuple(repairs),
+        **about,
     )
     run.check()
     return run
