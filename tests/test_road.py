@@ -74,6 +74,7 @@ def test_a_fan_out_becomes_a_document_with_its_long_pole(
     finally:
         uninstall()
     assert handler.flush(30.0)
+    handler.close()
 
     analysis = _seen(path)
     check_analysis(analysis)
@@ -94,6 +95,7 @@ def test_a_run_becomes_figures_and_a_waterfall(tmp_path: Path) -> None:
     handler = LongpoleHandler(str(tmp_path / "runs.db"))
     _panel().invoke(1, {"callbacks": [handler]})
     assert handler.flush(30.0)
+    handler.close()
     analysis = _seen(tmp_path / "runs.db")
 
     figure = figures.concurrency(analysis, "light").to_dict()

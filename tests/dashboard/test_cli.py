@@ -308,6 +308,7 @@ def test_text_from_traces_cannot_act_on_the_terminal(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="red"):
         RunnableLambda(fail, name="evil\x1b[2J").invoke(1, {"callbacks": [handler]})
     assert handler.flush(30.0)
+    handler.close()
     listed = longpole("runs", store=tmp_path / "runs.db").stdout
     shown = longpole("show", "last", store=tmp_path / "runs.db").stdout
 

@@ -145,6 +145,7 @@ def test_a_live_langsmith_trace_has_the_places_that_longpole_records(
     handler = LongpoleHandler(str(tmp_path / "own.db"))
     chain.invoke(value, {"callbacks": [tracer, handler], "tags": ["prod"]})
     assert handler.flush(30.0)
+    handler.close()
     (own,) = runs_in(tmp_path / "own.db")
     wait_for(stand_in, len(own.spans))
     client.cleanup()
