@@ -377,6 +377,15 @@ def test_a_large_run_stands_as_it_was_when_the_rest_is_known(
         expect(page.locator('tr[data-id="Slack"]')).to_be_visible()
 
 
+def test_tools_that_wrap_on_a_phone_take_no_room_from_the_rows(
+    server: Server, open_page: OpenPage
+) -> None:
+    page = open_page(server, _path(PANEL.run_id), width=400)
+    expect(page.locator(".wf")).to_be_visible()
+
+    assert page.locator(".wf-scroll").evaluate("it => it.scrollHeight <= it.clientHeight")
+
+
 @pytest.mark.parametrize("width", [480, 1600])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_page_fits_every_width_and_theme(

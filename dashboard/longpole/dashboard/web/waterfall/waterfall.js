@@ -1,6 +1,7 @@
 // The view: which part of the trace is looked at, and what mouse and keys do to it.
 const INSTANCES = new WeakMap();
 const SETTLED_MS = 400;
+const TOOLS = 29;  // height of one line of tools, which the height told by the server counts in
 const GROUPED_FROM = 200;  // rows; fewer can be looked through as they are
 const KEYS = [["↑ ↓", "previous, next span"], ["← →", "fold, unfold; to the parent"], ["Enter", "show details"],
   ["Home End", "first, last span"], ["+ −", "zoom"], ["0", "whole run"], ["z", "zoom to the span"],
@@ -12,6 +13,7 @@ class Waterfall {
   constructor(root) {
     const find = selector => root.querySelector(selector);
     this.host = find(".wf");
+    this.tools = find(".wf-tools");
     this.scroller = find(".wf-scroll");
     this.space = find(".wf-space");
     this.main = find(".wf-main");
@@ -52,7 +54,7 @@ class Waterfall {
     this.mini.addEventListener("dblclick", () => this.fit());
     this.host.addEventListener("keydown", event => this.key(event));
     this.finder.addEventListener("input", () => this.find());
-    this.host.querySelector(".wf-tools").addEventListener("click", event => {
+    this.tools.addEventListener("click", event => {
       const button = event.target.closest("button");
       if (button) this.act(button.dataset.act);
     });
@@ -76,7 +78,6 @@ class Waterfall {
     this.selected = kept === null ? -1 : trace.rowOf(kept);
     this.hovered = -1;
     if (this.found) this.find();
-    this.host.style.height = `${trace.height}px`;
     this.arrange();
     this.restyle();
     if (trace.focus !== (before ? before.focus : null)) this.showFocus(trace.rowOf(trace.focus));
@@ -119,6 +120,8 @@ class Waterfall {
 
   resize() {
     if (!this.trace || !this.host.clientWidth) return;
+    // Tools that take a second line, as on a phone, take it from nobody.
+    this.host.style.height = `${this.trace.height + Math.max(0, this.tools.offsetHeight - TOOLS)}px`;
     this.ratio = window.devicePixelRatio || 1;
     this.width = this.scroller.clientWidth;
     this.height = this.scroller.clientHeight;
