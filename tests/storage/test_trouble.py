@@ -25,6 +25,7 @@ from longpole.storage import Recorder, RunQuery, SpanEnd, SpanStart, open_store
 from longpole.storage.database import store_error
 from longpole.storage.recording import Recording
 from longpole.storage.spool import spool_files, spool_folder
+from longpole.storage.sqlite import SqliteStore
 from longpole.storage.writer import Writer
 
 
@@ -321,3 +322,28 @@ def test_a_store_whose_packages_are_missing_says_what_to_install(
 
     with pytest.raises(MissingExtraError, match=rf"pip install 'longpole\[{extra}\]'"):
         open_store(url)
+
+
+def test_who_waits_to_write_does_not_open_a_closed_store_again(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "runs.db", "write")
+    store.open()
+    told: list[str] = []
+
+    def write() -> None:
+        try:
+            store.write(Recorder(recorder_id="a" * 16, pid=1, host="here"), [start_of(1)])
+        except StoreUnavailableError as error:
+            told.append(str(error))
+
+    with store._write_lock:
+        waiting = [threading.Thread(target=write), threading.Thread(target=store.close)]
+        for thread in waiting:
+            thread.start()
+        deadline = time.monotonic() + 30
+        while not store._is_closed and time.monotonic() < deadline:
+            time.sleep(0.001)
+    for thread in waiting:
+        thread.join(30)
+
+    assert len(told) == 1
+    assert "was closed; open it again" in told[0]

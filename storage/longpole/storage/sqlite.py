@@ -369,8 +369,11 @@ class SqliteStore:
             raise StoreUnavailableError(
                 f"store {self.url!r} was opened for reading; open it with mode='write'"
             )
-        with self._write_lock, self._writing.committing() as connection:
-            yield connection
+        with self._write_lock:
+            # Whoever waited for a store that was closed meanwhile must not open it again.
+            self._check_open()
+            with self._writing.committing() as connection:
+                yield connection
 
     # --- spools and their recorders -----------------------------------------------------------
 
@@ -382,6 +385,7 @@ class SqliteStore:
                 return
         deadline = time.monotonic() + budget_s
         with self._write_lock, contextlib.suppress(StoreError):
+            self._check_open()
             sweep(self._taking_in, is_over=lambda: time.monotonic() > deadline)
 
     def _spooled_bytes(self, connection: Connection | None) -> int:
