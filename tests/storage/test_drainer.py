@@ -84,13 +84,13 @@ def test_what_an_app_did_before_it_paused_is_taken_in_at_once(tmp_path: Path) ->
     assert App(tmp_path / "runs.db", {}, pauses=True).waited_s() < 5 * CADENCE_S
 
 
-def test_an_app_that_never_pauses_is_left_alone_for_twenty_times_as_long(tmp_path: Path) -> None:
+def test_an_app_that_never_pauses_is_left_alone_for_ten_times_as_long(tmp_path: Path) -> None:
     waited_s = App(tmp_path / "runs.db", {}, pauses=False).waited_s()
 
-    assert 20 * CADENCE_S <= waited_s < 25 * CADENCE_S
+    assert 10 * CADENCE_S <= waited_s < 15 * CADENCE_S
 
 
 def test_megabytes_are_taken_in_before_the_app_pauses(tmp_path: Path) -> None:
-    large = {"input.value": "x" * 10_000_000}
+    large = {"input.value": "x" * 3_000_000}
 
-    assert App(tmp_path / "runs.db", large, pauses=False).waited_s() < 20 * CADENCE_S
+    assert App(tmp_path / "runs.db", large, pauses=False).waited_s() < 10 * CADENCE_S

@@ -1,6 +1,6 @@
 """The thread that moves one process's spool into the database.
 
-Asleep until an event wakes it, it then gathers until the app pauses, for two seconds at most, and
+Asleep until an event wakes it, it then gathers until the app pauses, for a second at most, and
 takes in what is there. It outlives everything that can go wrong: while the database cannot be
 written it tries again, ever less often, and the events wait in the spool.
 """
@@ -22,13 +22,13 @@ from longpole.storage.taking import Taker
 
 CADENCE_S: Final = 0.1
 """How long events are gathered before they are taken in together."""
-_LONGEST_GATHERING: Final = 20
+_LONGEST_GATHERING: Final = 10
 """So many times as long, while the app goes on making events.
 
 Taking in needs the interpreter that the app needs too: measured, a busy app waits 100 µs for every
 span that is taken in meanwhile, and nothing for those that are taken in while it waits for a model.
 """
-_MOST_GATHERED_BYTES: Final = 16 * 1024 * 1024
+_MOST_GATHERED_BYTES: Final = 4 * 1024 * 1024
 """What lies in the spool is taken in without waiting for a pause from here on."""
 
 _FIRST_PAUSE_S: Final = 0.1
@@ -174,7 +174,7 @@ class Drainer:
         return item is None
 
     def _gather(self) -> None:
-        """Wait until the app pauses, but not for ever and not for more than some megabytes."""
+        """Wait until the app pauses, but not for ever and not for more than a few megabytes."""
         recording = self._recording
         latest = self._clock() + self._cadence_s * _LONGEST_GATHERING
         came = recording.position()
