@@ -59,6 +59,11 @@ def resampled_sums(
     return _array_sums(numpy, rows, parts, most, random, resamples)
 
 
+def prepare() -> None:
+    """Load numpy, if it is there: the first call would wait a tenth of a second for it."""
+    _numpy()
+
+
 @cache
 def _numpy() -> ModuleType | None:
     try:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from longpole.dashboard.web.ahead import load_ahead
 from longpole.dashboard.web.views import (
     chains,
     compare,
@@ -67,3 +68,5 @@ st.navigation(
     ],
     position="top",
 ).run()
+
+load_ahead()
