@@ -151,41 +151,22 @@ def main(folder: Path | None = None, only: str | None = None, spans: int | None 
             part(browser, subject)
 
 
-def _one_window(browser: Browser, subject: Subject) -> None:
-    """Everything that one reader does with one server."""
-    with (
-        dashboard(subject.url) as server,
-        _opened_elsewhere(browser, server, subject) as window,
-    ):
-        _check_order(window, subject)
-        _warm_pages(window, subject)
-        _filtered_pages(window, subject)
-        _compared(window, subject)
-        _large_runs(window, subject)
-        _print_memory("after all of that", window.server, goal_mb=1_000)
+_Part = Callable[[Browser, Subject], None]
 
 
-def _many_alone(browser: Browser, subject: Subject) -> None:
-    """The pages about many runs only, on a server of their own."""
-    with (
-        dashboard(subject.url) as server,
-        _opened_elsewhere(browser, server, subject) as window,
-    ):
-        _check_order(window, subject)
-        _warm_pages(window, subject)
-        _filtered_pages(window, subject)
-        _compared(window, subject)
-        _print_memory("after the pages", window.server, goal_mb=1_000)
+def _in_one_window(*measures: Callable[[_Window, Subject], None]) -> _Part:
+    """Return what one reader does with one server, one after the other."""
 
+    def measured(browser: Browser, subject: Subject) -> None:
+        with (
+            dashboard(subject.url) as server,
+            _opened_elsewhere(browser, server, subject) as window,
+        ):
+            for measure in measures:
+                measure(window, subject)
+            _print_memory("after that", window.server, goal_mb=1_000)
 
-def _runs_alone(browser: Browser, subject: Subject) -> None:
-    """The pages of single runs only, on a server of their own."""
-    with (
-        dashboard(subject.url) as server,
-        _opened_elsewhere(browser, server, subject) as window,
-    ):
-        _large_runs(window, subject)
-        _print_memory("after the runs", window.server, goal_mb=1_000)
+    return measured
 
 
 @contextmanager
@@ -354,17 +335,6 @@ def _ten_sessions(browser: Browser, subject: Subject) -> None:
         _print_memory(f"with {SESSIONS} sessions", server, goal_mb=1_000)
 
 
-_EVERYTHING: Final = (_starts, _cold_pages, _one_window, _ten_sessions)
-PARTS: Final[Mapping[str, Callable[[Browser, Subject], None]]] = {
-    "starts": _starts,
-    "cold": _cold_pages,
-    "many": _many_alone,
-    "runs": _runs_alone,
-    "sessions": _ten_sessions,
-}
-"""What can be measured by itself."""
-
-
 # --- what must be seen ----------------------------------------------------------------------------
 
 
@@ -448,3 +418,23 @@ def _print_memory(when: str, server: Dashboard, *, goal_mb: float) -> None:
     used_mb = server.memory_mb()
     mark = "!" if used_mb > goal_mb else " "
     print(f"{mark} memory {when}: {used_mb:,.0f} MB (goal {goal_mb:,.0f})", flush=True)
+
+
+# --- what can be asked for -----------------------------------------------------------------------
+
+
+_MANY: Final = (_check_order, _warm_pages, _filtered_pages, _compared)
+_EVERYTHING: Final[tuple[_Part, ...]] = (
+    _starts,
+    _cold_pages,
+    _in_one_window(*_MANY, _large_runs),
+    _ten_sessions,
+)
+PARTS: Final[Mapping[str, _Part]] = {
+    "starts": _starts,
+    "cold": _cold_pages,
+    "many": _in_one_window(*_MANY),
+    "runs": _in_one_window(_large_runs),
+    "sessions": _ten_sessions,
+}
+"""What can be measured by itself."""
