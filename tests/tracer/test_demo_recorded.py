@@ -271,3 +271,18 @@ def test_arguments_that_make_no_sense_are_a_usage_error(
 
     assert stopped.value.code == 2
     assert arguments[1] in capsys.readouterr().err
+
+
+def test_it_is_recorded_also_when_nobody_reads_what_is_said(tmp_path: Path) -> None:
+    play = [sys.executable, "-m", "longpole.tracer.demo", "--speed", "50"]
+    chosen = ["--only", "stream", "--only", "rag", "--store", str(tmp_path / "runs.db")]
+    with subprocess.Popen(
+        play + chosen, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as playing:
+        assert playing.stdout is not None
+        assert playing.stderr is not None
+        playing.stdout.close()
+        said = playing.stderr.read()
+
+    assert (playing.returncode, said) == (0, "")
+    assert len(read_runs(tmp_path / "runs.db")) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import signal
 import sys
 import textwrap
@@ -44,7 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         handler.close()
     if not is_stored:
-        print(f"the store did not take everything within {_FLUSH_TIMEOUT_S:.0f} s", file=sys.stderr)
+        print(
+            f"the store did not take everything within {_FLUSH_TIMEOUT_S:.0f} s; the rest waits in "
+            "the spool beside it, for whoever writes to the store next",
+            file=sys.stderr,
+        )
         return 1
     return 0
 
@@ -79,7 +84,11 @@ def _speed(text: str) -> float:
 
 
 def _print(result: SceneResult) -> None:
-    print(_line(result), flush=True)
+    try:
+        print(_line(result), flush=True)
+    except BrokenPipeError:
+        # Nobody reads any more, as after `| head`; the runs are recorded all the same.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _line(result: SceneResult) -> str:
