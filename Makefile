@@ -6,21 +6,21 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ROOMS := model tracer storage analysis dashboard
 
-.PHONY: help demo test test-fast coverage lint format bench bench-peers endurance pictures looks clean
+.PHONY: help demo test test-fast coverage lint format bench bench-peers endurance screenshots looks clean
 
 help:
-	@echo "make demo      record real parallel chains and open the dashboard on them"
-	@echo "make test      everything, in a real browser too where Chromium is there"
-	@echo "make test-fast everything that needs no browser"
-	@echo "make coverage  the same, and which lines no test reached"
-	@echo "make lint      format, style, types, and who may import whom"
-	@echo "make format    put the code into the project's format"
-	@echo "make bench     measure what claims to be fast"
-	@echo "make bench-peers  what our handler and those of others cost the caller, side by side"
-	@echo "make endurance  kill a busy writer a thousand times, and look for what is missing"
-	@echo "make pictures  make the README's pictures anew (needs Chromium)"
-	@echo "make looks TO=FOLDER  a picture of every page, both themes, three widths, to look at"
-	@echo "make clean     remove the virtual environment and all caches"
+	@echo "make demo                 record real parallel chains and open the dashboard on them"
+	@echo "make test                 everything, in a real browser too where Chromium is there"
+	@echo "make test-fast            everything that needs no browser"
+	@echo "make coverage             the same, and which lines no test reached"
+	@echo "make lint                 format, style, types, and who may import whom"
+	@echo "make format               put the code into the project's format"
+	@echo "make bench                measure what claims to be fast"
+	@echo "make bench-peers          what our handler and those of others cost the caller, side by side"
+	@echo "make endurance            kill a busy writer a thousand times, and look for what is missing"
+	@echo "make screenshots          make the README's pictures anew (needs Chromium)"
+	@echo "make looks TO=FOLDER      a picture of every page, both themes, three widths, to look at"
+	@echo "make clean                remove the virtual environment and all caches"
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -62,7 +62,7 @@ bench-peers: $(READY)
 endurance: $(READY)
 	$(BIN)/python -m tests.bench endurance
 
-pictures: $(READY)
+screenshots: $(READY)
 	$(BIN)/python -m tests.browser.pictures
 
 looks: $(READY)
