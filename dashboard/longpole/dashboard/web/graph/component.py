@@ -14,17 +14,9 @@ from longpole.dashboard.difference import KEYED, short_label
 from longpole.dashboard.graph import Layout, Step
 from longpole.dashboard.palette import FAMILY_COLOURS, family
 from longpole.dashboard.web.component_data import as_json_only
+from longpole.dashboard.web.component_files import registered
 
-_HERE = Path(__file__).parent
-
-
-def _text(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
-
-
-_component = st.components.v2.component(
-    "longpole_graph", html=_text("graph.html"), css=_text("graph.css"), js=_text("graph.js")
-)
+_component = registered(Path(__file__).parent, "graph.js")
 
 
 def graph(found: RunAnalysis, layout: Layout, *, key: str, on_open: Callable[[str], None]) -> None:

@@ -8,24 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import streamlit as st
-
 from longpole.dashboard.json_tree import Node
 from longpole.dashboard.web.component_data import as_json_only
+from longpole.dashboard.web.component_files import registered
 
-_HERE = Path(__file__).parent
-
-
-def _text(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
-
-
-_component = st.components.v2.component(
-    "longpole_json",
-    html=_text("json_tree.html"),
-    css=_text("json_tree.css"),
-    js=_text("json_tree.js"),
-)
+_component = registered(Path(__file__).parent, "json_tree.js")
 
 
 def json_tree(node: Node, *, label: str, key: str, unfolded: int = 2) -> None:

@@ -11,23 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import streamlit as st
-
 from longpole.dashboard.web.component_data import as_json_only
+from longpole.dashboard.web.component_files import registered
 
-_HERE = Path(__file__).parent
-
-
-def _text(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
-
-
-_component = st.components.v2.component(
-    "longpole_links",
-    html=_text("links.html"),
-    css=_text("links.css"),
-    js=_text("../follow.js") + _text("links.js"),
-)
+_component = registered(Path(__file__).parent, "../follow.js", "links.js")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,21 +13,10 @@ from pathlib import Path
 import streamlit as st
 
 from longpole.dashboard.web.component_data import as_json_only
+from longpole.dashboard.web.component_files import registered
 from longpole.dashboard.web.table.values import Sort, Table
 
-_HERE = Path(__file__).parent
-
-
-def _text(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
-
-
-_component = st.components.v2.component(
-    "longpole_table",
-    html=_text("table.html"),
-    css=_text("table.css"),
-    js=_text("../follow.js") + _text("table.js"),
-)
+_component = registered(Path(__file__).parent, "../follow.js", "table.js")
 
 
 def _nothing() -> None:

@@ -10,24 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
-
 from longpole.dashboard.overview import Tile
 from longpole.dashboard.web.component_data import as_json_only
+from longpole.dashboard.web.component_files import registered
 
-_HERE = Path(__file__).parent
-
-
-def _text(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
-
-
-_component = st.components.v2.component(
-    "longpole_tiles",
-    html=_text("tiles.html"),
-    css=_text("tiles.css"),
-    js=_text("../follow.js") + _text("tiles.js"),
-)
+_component = registered(Path(__file__).parent, "../follow.js", "tiles.js")
 
 
 def tiles(shown: Sequence[Tile], *, hrefs: Mapping[str, str], key: str) -> None:

@@ -1,8 +1,7 @@
 """Registers the waterfall with Streamlit and mounts it.
 
 The browser's part is plain HTML, CSS and JavaScript beside this file: nothing to build, nothing to
-fetch, and it runs under the strict content policy of `headers.py`. The scripts are joined into one
-module because a module that Streamlit serves from memory cannot import another one.
+fetch, and it runs under the strict content policy of `headers.py`.
 """
 
 from __future__ import annotations
@@ -10,22 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import streamlit as st
+from longpole.dashboard.web.component_files import registered
 
-_HERE = Path(__file__).parent
-_SCRIPTS = ("numbers.js", "data.js", "paint.js", "waterfall.js")
-
-
-def _text(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
-
-
-_component = st.components.v2.component(
-    "longpole_waterfall",
-    html=_text("waterfall.html"),
-    css=_text("waterfall.css"),
-    js="\n".join(_text(name) for name in _SCRIPTS),
-)
+_component = registered(Path(__file__).parent, "numbers.js", "data.js", "paint.js", "waterfall.js")
 
 
 def waterfall(
