@@ -6,8 +6,8 @@ run objects of summaries likewise. Sums that every page asks for (`totals`) and 
 are ordered by are kept up to date, never computed on reading.
 
 A new file gets its steps here and not by sqlite-utils (`migrations`): loading that takes the traced
-app a second and, with the pandas that it loads, 45,000 objects that every full garbage collection
-walks from then on.
+app half a second and, with the pandas that it loads, 45,000 objects that every full garbage
+collection walks from then on.
 """
 
 from __future__ import annotations
