@@ -86,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _stores(Path(folder), asked.demo) as stores,
     ):
         looks = [look for look in _looks(stores["demo"]) if asked.only in look.name]
+        if not looks:
+            raise SystemExit(f"error: no page has a name that holds {asked.only!r}")
         for store in dict.fromkeys(look.store for look in looks):
             with serving(stores[store]) as server:
                 for look in (look for look in looks if look.store == store):
@@ -147,10 +149,12 @@ def _alone(number: int) -> Run:
 
 def _looks(demo_url: str) -> Iterator[Look]:
     """Yield all pages, those of one store after the other."""
+    panels = _panels(demo_url)
     for name in ("overview", "runs", "chains", "cost", "failures", "settings"):
         yield Look(name=name, store="demo", path=f"/{name}")
-    yield from _of_run("demo", "run", _newest(demo_url, "panel"))
-    yield Look(name="compare-runs", store="demo", path=f"/compare?{_two(demo_url)}")
+    yield from _of_run("demo", "run", panels[0])
+    two = f"a={panels[-1]}&b={panels[0]}"
+    yield Look(name="compare-runs", store="demo", path=f"/compare?{two}")
     sets = "by=two+sets+of+runs&before=status%3Aok&after=status%3Aerror"
     yield Look(name="compare-sets", store="demo", path=f"/compare?{sets}")
     for part in _COST_PARTS:
@@ -200,20 +204,14 @@ def _slug(text: str) -> str:
     return text.replace("+", "-").replace(" ", "-").lower()
 
 
-def _newest(url: str, part: str) -> str:
-    """Return the id of the newest run of a chain whose name holds a part."""
+def _panels(url: str) -> Sequence[str]:
+    """Return the ids of the runs of the demo's panel, the newest first."""
     with contextlib.closing(open_store(url, mode="read")) as store:
         rows = store.list_runs(RunQuery(limit=200)).rows
-    return next(row.run_id for row in rows if part in row.name)
-
-
-def _two(url: str) -> str:
-    """Return an address that names two runs of one chain."""
-    with contextlib.closing(open_store(url, mode="read")) as store:
-        rows = store.list_runs(RunQuery(limit=200)).rows
-    newest = next(row for row in rows if "panel" in row.name)
-    other = next(row for row in reversed(rows) if row.name == newest.name)
-    return f"a={other.run_id}&b={newest.run_id}"
+    panels = [row for row in rows if "panel" in row.name]
+    if not panels:
+        raise SystemExit(f"error: {url} holds no run of the demo's panel")
+    return [row.run_id for row in panels if row.name == panels[0].name]
 
 
 # --- pictures ------------------------------------------------------------------------------------
